@@ -1,0 +1,92 @@
+"""The command `orbitmesh`: parses the line, runs one command, turns errors into exit codes.
+
+Exit 0: good; 1: the run failed; 2: bad input; 130: interrupted. Heavy imports wait until a command needs them.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from emulator.guard import stranger
+
+COMMANDS = {
+    "compare": "the same workload in orbit, on the ground, and across the mesh",
+    "run": "one scenario with one scheduler",
+    "links": "who sees whom at an instant, and why not",
+    "passes": "when satellites pass over ground stations",
+    "inspect": "what a model costs, and how long each processor would take",
+    "replay": "replay a trace and check it against what was recorded",
+}
+
+EPILOG = """examples:
+  orbitmesh compare
+  orbitmesh run three-body --policy mesh --duration 3600 --out mesh-run
+  orbitmesh links three-body --at 2025-10-03T16:00:00Z
+  orbitmesh passes three-body
+  orbitmesh inspect cloud-screen
+  orbitmesh replay mesh-run
+"""
+
+
+def installed_version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return version("orbitmesh")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; each command adds its own part."""
+    top = argparse.ArgumentParser(
+        prog="orbitmesh",
+        description="On-orbit compute constellation emulator: processing in orbit and on the ground, compared.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"orbitmesh {installed_version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        module = import_module(f"emulator.commands.{name}")
+        part = commands.add_parser(
+            name,
+            help=purpose,
+            description=module.__doc__,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        part.add_argument("--json", action="store_true", help="print one JSON document on standard output, nothing else")
+        module.arguments(part)
+        part.set_defaults(carry_out=module.carry_out)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    in_the_way = stranger()
+    if in_the_way:
+        print(in_the_way, file=sys.stderr)
+        return 2
+    from emulator.errors import BAD_INPUT, RunFailed
+
+    options = parser().parse_args(arguments)
+    try:
+        options.carry_out(options)
+    except BAD_INPUT as error:
+        print(f"orbitmesh: {error}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"orbitmesh: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("orbitmesh: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What people and machines read: tables and progress through rich on one side, one JSON document on the other.
+
+Human output goes to standard output, progress and errors to standard error; with `--json` standard output holds
+one JSON document and nothing else.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+out = Console()
+err = Console(stderr=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document, two spaces deep, and a line end."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Callable[[str, float], Callable[[float], None]]]:
+    """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
+
+        def bar(title: str, total: float) -> Callable[[float], None]:
+            task = bars.add_task(title, total=total)
+
+            def advance_to(value: float) -> None:
+                bars.update(task, completed=value)
+
+            return advance_to
+
+        yield bar
+
+
+def seconds(value: float | None) -> str:
+    """A duration for a person: `812 ms`, `4.2 s`, `37 min`, `5.1 h`."""
+    if value is None:
+        return "-"
+    for limit, unit_s, unit in ((1e-3, 1e-6, "us"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min")):
+        if value < limit:
+            return f"{value / unit_s:.3g} {unit}"
+    return f"{value / 3600.0:.3g} h"
+
+
+def scaled(value: float | None, unit: str) -> str:
+    """A quantity with a decimal prefix: `1.53 TB`, `744 Tops`."""
+    if value is None:
+        return "-"
+    for limit, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def percent(value: float | None) -> str:
+    """A share of one as per cent."""
+    return "-" if value is None else f"{100.0 * value:.3g} %"

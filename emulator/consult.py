@@ -1,0 +1,131 @@
+"""Asks the scheduler and carries out what it decides; a bad decision comes back with a code, never as a crash.
+
+A scheduler is asked when a task was captured, a contact changed, a run finished, a node failed or recovered, or
+when it asked to be woken, and only while a task waits. After a rejection it is asked once more at that instant.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emulator.decisions import Assign, Decision, DecisionRejected, Downlink, Drop, Preempt, WakeAt
+from emulator.errors import OrbitmeshError, SchedulerError
+from emulator.orders import Rejected, Wake
+from emulator.view import View
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+
+MOST_WAKES_PER_SECOND = 100_000  # of simulated time; more is a scheduler that wakes itself in circles
+
+
+class Scheduler(Protocol):
+    """What decides. A plain function of the view will do as well."""
+
+    def decide(self, view: View) -> Iterable[Decision] | None:
+        """Yield decisions for what waits."""
+        ...
+
+
+class Consultation:
+    """The one place where scheduler and core meet."""
+
+    def __init__(self, core: "Core", scheduler: Scheduler | Callable[[View], Iterable[Decision] | None]) -> None:
+        self.core = core
+        self.name = getattr(scheduler, "__name__", type(scheduler).__name__)
+        self._decide: Callable[[View], Iterable[Decision] | None] = getattr(scheduler, "decide", scheduler)  # type: ignore[assignment]
+        self.view = View(core)
+        self.rejections: dict[str, int] = {}
+        self.consultations = 0
+        self._pending: list[list[Any]] = []
+        self.deciding: set[str] = set()
+        self._wakes: tuple[int, int] = (0, 0)  # (whole second, wakes in it)
+        self._carry_out: dict[type, Callable[[Any], str]] = {
+            Assign: core.assign,
+            Downlink: core.downlink,
+            Drop: core.drop,
+            Preempt: core.preempt,
+            WakeAt: core.wake_at,
+        }
+
+    def hold(self, trigger: str) -> None:
+        """Ask the scheduler, if anything waits for it."""
+        core = self.core
+        if trigger == "woken":
+            self._count_wake()
+        elif not core.waiting:
+            return
+        decisions = self._ask(trigger)
+        cost_s = core.settings.decision_s
+        if cost_s > 0.0:
+            if decisions:
+                self._pending.append(decisions)
+                self.deciding.update(d.task for d in decisions if isinstance(d, Assign | Downlink | Drop))
+                core.orders.append(Wake("", "decision", core.now_s + cost_s))
+            return
+        if self._apply(decisions):
+            self._apply(self._ask("rejected"))
+
+    def decision_ready(self) -> None:
+        """A decision that took time is ready: carry it out."""
+        decisions = self._pending.pop(0)
+        self.deciding.difference_update(d.task for d in decisions if isinstance(d, Assign | Downlink | Drop))
+        if self._apply(decisions):
+            self.hold("rejected")
+
+    def _ask(self, trigger: str) -> list[Any]:
+        self.consultations += 1
+        self.view.trigger = trigger
+        most = 4 * len(self.core.waiting) + 4 * len(self.core.nodes) + 100
+        decisions: list[Any] = []
+        try:
+            answer = self._decide(self.view)
+            if answer is None:
+                return decisions
+            for decision in answer:
+                decisions.append(decision)
+                if len(decisions) > most:
+                    raise SchedulerError(
+                        f"scheduler {self.name} yielded more than {most} decisions at {self.core.now_s} s for "
+                        f"{len(self.core.waiting)} waiting tasks: it loops; yield at most one decision per task"
+                    )
+        except OrbitmeshError:
+            raise
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise SchedulerError(
+                f"scheduler {self.name} raised {type(error).__name__}: {error} "
+                f"({Path(last.filename).name}, line {last.lineno}; at {self.core.now_s} s, trigger {trigger!r})"
+            ) from error
+        return decisions
+
+    def _apply(self, decisions: list[Any]) -> bool:
+        """Carry decisions out in order; returns whether any was rejected."""
+        rejected: list[DecisionRejected] = []
+        for decision in decisions:
+            carry_out = self._carry_out.get(type(decision))
+            if carry_out is None:
+                code = "bad_decision"
+            else:
+                try:
+                    code = carry_out(decision)
+                except TypeError:  # a field of a wrong type, an unhashable name for instance
+                    code = "bad_decision"
+            if code:
+                rejected.append(DecisionRejected(decision, code))
+                self.rejections[code] = self.rejections.get(code, 0) + 1
+                task = str(getattr(decision, "task", ""))
+                self.core.orders.append(Rejected(type(decision).__name__, task, code))
+        self.view.rejected = tuple(rejected)
+        return bool(rejected)
+
+    def _count_wake(self) -> None:
+        second = int(self.core.now_s)
+        count = self._wakes[1] + 1 if self._wakes[0] == second else 1
+        self._wakes = (second, count)
+        if count > MOST_WAKES_PER_SECOND:
+            raise SchedulerError(
+                f"scheduler {self.name} woke itself more than {MOST_WAKES_PER_SECOND} times in the second "
+                f"from {second} s: it loops; let WakeAt move time forward"
+            )

@@ -1,0 +1,288 @@
+"""The core: the whole state of the world behind one door, `handle(event) -> orders`.
+
+It opens no socket, reads no clock, never sleeps, and draws no random number that it was not given. Same facts in,
+same orders out, on any machine: it computes with IEEE additions, subtractions, products and quotients only.
+Every task ends as done, dropped with a reason, or lost with a reason, or is still pending.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from emulator import decisions as decided
+from emulator.compute import Compute
+from emulator.consult import Consultation, Scheduler
+from emulator.errors import RunFailed, TimeReversed
+from emulator.events import (
+    Captured,
+    ContactClosed,
+    ContactOpened,
+    Delivered,
+    Ended,
+    Event,
+    Finished,
+    NodeFailed,
+    NodeRecovered,
+    SunRose,
+    SunSet,
+    TimerRang,
+)
+from emulator.ledger import check
+from emulator.orders import End, Order, Wake
+from emulator.state import ENDED, MOVING, QUEUED, RAW, RESULT, RETURNING, RUNNING, WAITING, Message, NodeState, TaskState
+from emulator.transport import Transport
+from emulator.world import STATION, World
+
+
+class Core:
+    """The state of the world; deterministic."""
+
+    def __init__(self, world: World, scheduler: Scheduler) -> None:
+        self.world = world
+        self.settings = world.settings
+        self.now_s = 0.0
+        self.nodes = {spec.name: NodeState(spec) for spec in sorted(world.nodes, key=lambda spec: spec.name)}
+        self.tasks: dict[str, TaskState] = {}
+        self.waiting: dict[str, TaskState] = {}
+        self.transport = Transport(world, self.nodes)
+        self.compute = Compute(world, self.nodes)
+        self.consultation = Consultation(self, scheduler)
+        self.events = 0
+        self.stale = 0  # echoes of what had been lost or cancelled
+        self.ended = {"done": 0, "dropped": 0, "lost": 0}
+        self.orders: list[Order] = []
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Captured: self._captured,
+            Delivered: self._delivered,
+            Finished: self._finished,
+            TimerRang: self._timer_rang,
+            ContactOpened: self._contact_opened,
+            ContactClosed: self._contact_closed,
+            SunRose: self._sun_changed,
+            SunSet: self._sun_changed,
+            NodeFailed: self._node_failed,
+            NodeRecovered: self._node_recovered,
+            Ended: self._run_ended,
+        }
+
+    def handle(self, event: Event) -> list[Order]:
+        """Take one fact, change the state, return what is to be done. The only door.
+
+        Raises `TimeReversed` for a fact older than the last one.
+        """
+        at_s = event.at_s
+        if at_s < self.now_s:
+            raise TimeReversed(f"a fact at {at_s} s came after one at {self.now_s} s: {event}")
+        orders: list[Order] = []
+        transport, compute = self.transport, self.compute
+        self.now_s = transport.now_s = compute.now_s = at_s
+        self.orders = transport.orders = compute.orders = orders
+        self.events += 1
+        self._handlers[type(event)](event)
+        return orders
+
+    # facts
+
+    def _captured(self, event: Captured) -> None:
+        task = event.task
+        if task.id in self.tasks:
+            raise RunFailed(f"task {task.id} was captured twice, the second time at {event.at_s} s")
+        state = self.tasks[task.id] = TaskState(task)
+        node = self.nodes[event.node]
+        if not node.up:
+            self._end(state, "lost", "node down")
+            return
+        node.stored_bytes += task.raw_bytes
+        if self._overfull(node):
+            node.stored_bytes -= task.raw_bytes
+            self._end(state, "lost", "storage full")
+            return
+        self.waiting[task.id] = state
+        self.consultation.hold("captured")
+
+    def _delivered(self, event: Delivered) -> None:
+        message = self.transport.delivered(event.task, event.what, event.node)
+        if message is None:
+            self.stale += 1
+            return
+        node = self.nodes[event.node]
+        state = message.state
+        state.at = node.name
+        if self._overfull(node):
+            node.stored_bytes -= message.size_bytes
+            self._end(state, "lost", "storage full")
+        elif node.name != message.target and not (message.target is None and node.kind == STATION):
+            self.transport.forward(message, node.name)
+        elif message.what == RESULT:
+            node.stored_bytes -= message.size_bytes
+            state.delivered_s = self.now_s
+            self._end(state, "done", self._label(state))
+        else:
+            self.compute.enqueue(node, state)
+
+    def _finished(self, event: Finished) -> None:
+        state = self.tasks.get(event.task)
+        if state is None or state.stage != RUNNING or state.run != event.run:
+            self.stale += 1
+            return
+        node = self.nodes[event.node]
+        state.finished_s = self.now_s
+        outcome = state.outcome = event.outcome
+        self.compute.finish(node, state)
+        node.stored_bytes -= state.task.raw_bytes
+        if node.kind == STATION:
+            state.delivered_s = self.now_s
+            self._end(state, "done", outcome.label)
+        elif outcome.product_bytes <= 0:
+            self._end(state, "dropped", outcome.label)
+        else:
+            node.stored_bytes += outcome.product_bytes
+            state.stage = RETURNING
+            self.transport.forward(Message(state, RESULT, outcome.product_bytes, None, state.relay), node.name)
+        self.consultation.hold("finished")
+
+    def _timer_rang(self, event: TimerRang) -> None:
+        if event.node:
+            self.transport.transmitter_free(event.node, event.timer)
+        elif event.timer == "decide":
+            self.consultation.hold("woken")
+        else:
+            self.consultation.decision_ready()
+
+    def _contact_opened(self, event: ContactOpened) -> None:
+        contact = self.transport.contacts[event.contact]
+        if self.nodes[contact.a].up and self.nodes[contact.b].up:
+            self.transport.opened(event.contact)
+            self.consultation.hold("contact opened")
+
+    def _contact_closed(self, event: ContactClosed) -> None:
+        contact = self.transport.contacts[event.contact]
+        if self.transport.open[contact.a].get(contact.b) == event.contact:
+            self.transport.closed(event.contact)
+            self.consultation.hold("contact closed")
+
+    def _sun_changed(self, event: SunRose | SunSet) -> None:
+        self.nodes[event.node].sunlit = type(event) is SunRose
+
+    def _node_failed(self, event: NodeFailed) -> None:
+        node = self.nodes[event.node]
+        if not node.up:
+            return
+        node.up = False
+        reason = f"{node.name} failed"
+        lost, returned = self.transport.lose(node.name)
+        for message in lost:
+            self._end(message.state, "lost", reason)
+        for message in returned:
+            if message.what == RAW:
+                message.state.stage = WAITING
+                self.waiting[message.state.task.id] = message.state
+            else:
+                message.via = None
+                self.transport.forward(message, message.held)
+        for state in [s for s in self.tasks.values() if s.at == node.name and s.stage in (WAITING, QUEUED, RUNNING)]:
+            self._end(state, "lost", reason)
+        node.queue, node.running, node.queued_s, node.stored_bytes = [], None, 0.0, 0
+        self.consultation.hold("node failed")
+
+    def _node_recovered(self, event: NodeRecovered) -> None:
+        node = self.nodes[event.node]
+        if not node.up:
+            node.up = True
+            self.transport.restore(node.name)
+            self.consultation.hold("node recovered")
+
+    def _run_ended(self, event: Ended) -> None:
+        check(self)
+
+    # what decisions do; each returns an empty text, or the code with which it is rejected
+
+    def assign(self, decision: decided.Assign) -> str:
+        """Carry out an `Assign`."""
+        state = self.waiting.get(decision.task)
+        node = self.nodes.get(decision.node)
+        if state is None:
+            return "not_waiting" if decision.task in self.tasks else "unknown_task"
+        if node is None:
+            return "unknown_node"
+        if node.spec.processor is None:
+            return "no_processor"
+        if not node.up:
+            return "node_down"
+        if not self.compute.fits(node, state.task.model):
+            return "no_memory"
+        if state.at != node.name and not self.transport.reachable(state.at, node.name):
+            return "unreachable"
+        del self.waiting[decision.task]
+        state.target, state.relay = node.name, decision.relay
+        if state.at == node.name:
+            self.compute.enqueue(node, state)
+        else:
+            self._move(state, True)
+        return ""
+
+    def downlink(self, decision: decided.Downlink) -> str:
+        """Carry out a `Downlink`."""
+        state = self.waiting.get(decision.task)
+        if state is None:
+            return "not_waiting" if decision.task in self.tasks else "unknown_task"
+        if decision.station is not None:
+            station = self.nodes.get(decision.station)
+            if station is None:
+                return "unknown_node"
+            if station.kind != STATION:
+                return "not_a_station"
+            if station.spec.processor is None:
+                return "no_processor"
+            if not self.compute.fits(station, state.task.model):
+                return "no_memory"
+        del self.waiting[decision.task]
+        state.target, state.relay = decision.station, decision.relay
+        self._move(state, decision.relay)
+        return ""
+
+    def drop(self, decision: decided.Drop) -> str:
+        """Carry out a `Drop`."""
+        state = self.waiting.pop(decision.task, None)
+        if state is None:
+            return "not_waiting" if decision.task in self.tasks else "unknown_task"
+        self.nodes[state.at].stored_bytes -= state.task.raw_bytes
+        self._end(state, "dropped", str(decision.reason))
+        return ""
+
+    def preempt(self, decision: decided.Preempt) -> str:
+        """Carry out a `Preempt`."""
+        state = self.tasks.get(decision.task)
+        if state is None:
+            return "unknown_task"
+        if state.stage not in (QUEUED, RUNNING):
+            return "not_running"
+        self.compute.remove(self.nodes[state.at], state)
+        state.stage = WAITING
+        self.waiting[decision.task] = state
+        return ""
+
+    def wake_at(self, decision: decided.WakeAt) -> str:
+        """Carry out a `WakeAt`."""
+        if not decision.at_s > self.now_s:
+            return "in_the_past"
+        self.orders.append(Wake("", "decide", decision.at_s))
+        return ""
+
+    # helpers
+
+    def _move(self, state: TaskState, relay: bool) -> None:
+        state.stage = MOVING
+        self.transport.forward(Message(state, RAW, state.task.raw_bytes, state.target, relay), state.at)
+
+    def _overfull(self, node: NodeState) -> bool:
+        limit = node.spec.storage_bytes
+        return limit is not None and node.stored_bytes > limit
+
+    def _label(self, state: TaskState) -> str:
+        return state.outcome.label if state.outcome is not None else ""
+
+    def _end(self, state: TaskState, how: str, reason: str) -> None:
+        self.waiting.pop(state.task.id, None)
+        state.stage, state.how, state.reason = ENDED, how, reason
+        self.ended[how] += 1
+        self.orders.append(End(state.task.id, how, reason))

@@ -1,0 +1,69 @@
+"""Decisions: what a scheduler may yield, and the codes with which a bad one comes back."""
+
+import msgspec
+
+
+class Assign(msgspec.Struct, frozen=True):
+    """Infer the task on `node`; the raw data travel there if they must.
+
+    On a satellite, the result then goes down by itself: with `relay` over whichever satellite of the mesh
+    gets it to the ground first, without it over the node's own radio.
+    """
+
+    task: str
+    node: str
+    relay: bool = True
+
+
+class Downlink(msgspec.Struct, frozen=True):
+    """Send the raw data to the ground and infer there, at `station` or at the first one reached.
+
+    With `relay` they may cross the mesh to another satellite's radio first.
+    """
+
+    task: str
+    station: str | None = None
+    relay: bool = False
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Give the task up on purpose."""
+
+    task: str
+    reason: str
+
+
+class Preempt(msgspec.Struct, frozen=True):
+    """Stop the task's running inference, or take it out of its queue; it waits again where its raw data are."""
+
+    task: str
+
+
+class WakeAt(msgspec.Struct, frozen=True):
+    """Call me again at `at_s`."""
+
+    at_s: float
+
+
+Decision = Assign | Downlink | Drop | Preempt | WakeAt
+
+CODES = {
+    "bad_decision": "what was yielded is no decision",
+    "unknown_task": "no task of that id has been captured",
+    "not_waiting": "the task is not waiting for a decision",
+    "not_running": "the task is neither running nor queued",
+    "unknown_node": "the constellation has no node of that name",
+    "no_processor": "the node has no processor",
+    "no_memory": "the model does not fit into the node's memory",
+    "node_down": "the node is down",
+    "not_a_station": "the node is not a ground station",
+    "unreachable": "no contact within the run leads there",
+    "in_the_past": "the instant is not after now",
+}
+
+
+class DecisionRejected(msgspec.Struct, frozen=True):
+    """A refused decision with its code; `CODES` says what each means."""
+
+    decision: Decision
+    code: str

@@ -1,0 +1,70 @@
+"""The ledger: what went in equals what came out, for tasks, bytes and operations.
+
+Checked at the end of every run; a mismatch fails the run.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from emulator.errors import LedgerMismatch
+from emulator.state import ENDED
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Tasks by how they ended; captured = done + dropped + lost + pending."""
+
+    captured: int
+    done: int
+    dropped: int
+    lost: int
+    pending: int
+
+
+def counts(core: "Core") -> Counts:
+    """Count the tasks one by one."""
+    found = {"done": 0, "dropped": 0, "lost": 0, "pending": 0}
+    for state in core.tasks.values():
+        found[state.how if state.stage == ENDED else "pending"] += 1
+    return Counts(captured=len(core.tasks), **found)
+
+
+def check(core: "Core") -> None:
+    """Raise `LedgerMismatch` unless tasks, bytes on every link and operations on every node add up."""
+    total = counts(core)
+    ended = core.ended
+    if (total.done, total.dropped, total.lost) != (ended["done"], ended["dropped"], ended["lost"]):
+        raise LedgerMismatch(f"tasks counted one by one give {total}, the running count {ended}")
+    if total.captured != total.done + total.dropped + total.lost + total.pending:
+        raise LedgerMismatch(f"captured is not done + dropped + lost + pending: {total}")
+    _check_bytes(core)
+    _check_storage(core)
+    for node in core.nodes.values():
+        if node.budget is not None and node.budget.ops > node.budget.peak_ops_per_s * core.now_s * (1 + 1e-9):
+            raise LedgerMismatch(
+                f"{node.name} did {node.budget.ops} operations in {core.now_s} s with "
+                f"{node.budget.peak_ops_per_s} operations per second"
+            )
+
+
+def _check_bytes(core: "Core") -> None:
+    flying: dict[int, int] = {}
+    for message in core.transport.in_flight.values():
+        flying[id(message.account)] = flying.get(id(message.account), 0) + message.size_bytes
+    for (here, there), account in core.transport.accounts.items():
+        in_flight = flying.get(id(account), 0)
+        rest = account.sent_bytes - account.received_bytes - account.lost_bytes - in_flight
+        if rest != 0:
+            raise LedgerMismatch(
+                f"link {here} to {there}: sent {account.sent_bytes} B, received {account.received_bytes} B, "
+                f"lost {account.lost_bytes} B, in flight {in_flight} B: {rest} B do not add up"
+            )
+
+
+def _check_storage(core: "Core") -> None:
+    for node in core.nodes.values():
+        if node.stored_bytes < 0:
+            raise LedgerMismatch(f"{node.name} holds {node.stored_bytes} B at the end: less than nothing")

@@ -1,0 +1,64 @@
+"""Replays a trace: the recorded facts go into a fresh core, and its orders must be the recorded ones.
+
+Only the core and the scheduler run; no orbit is propagated and no model is inferred, so the digest is the same
+on any machine.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from emulator.core import Core
+from emulator.errors import OrbitmeshError, ReplayMismatch
+from emulator.orders import Order
+from emulator.recorder import Recorder
+from emulator.schedulers import Decider
+from emulator.trace import Trace
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay found. `mismatch` is empty if `matches`."""
+
+    matches: bool
+    digest: str
+    recorded_digest: str
+    events: int
+    mismatch: str = ""
+
+
+def replay(trace: Trace, scheduler: Decider, progress: Callable[[int], None] | None = None) -> tuple[Replay, Core]:
+    """Replay exactly. Raises `ReplayMismatch`, naming the line, at the first order that differs."""
+    core = Core(trace.world, scheduler)
+    recorder = Recorder(core)
+    number = 0
+    for number, line, (event, recorded) in trace.lines():  # noqa: B007
+        try:
+            orders = recorder.handle(event)
+        except KeyError as error:
+            raise ReplayMismatch(f"line {number}: {line[:200]!r} names what the trace's world has not: {error}") from error
+        except OrbitmeshError as error:
+            raise type(error)(f"line {number}: {error}") from error
+        if orders != recorded:
+            raise ReplayMismatch(_difference(number, recorded, orders))
+        if progress is not None and not number & 4095:
+            progress(number)
+    digest = recorder.digest()
+    recorded_digest = trace.header.digest
+    mismatch = ""
+    if number != trace.header.events:
+        mismatch = f"the header counts {trace.header.events} facts, the log holds {number}"
+    elif digest != recorded_digest:
+        mismatch = f"every order agrees, but the log's digest is {digest} and the header says {recorded_digest}"
+    found = Replay(
+        matches=not mismatch, digest=digest, recorded_digest=recorded_digest, events=number, mismatch=mismatch
+    )
+    return found, core
+
+
+def _difference(number: int, recorded: list[Order], orders: list[Order]) -> str:
+    for index in range(max(len(recorded), len(orders))):
+        old = recorded[index] if index < len(recorded) else None
+        new = orders[index] if index < len(orders) else None
+        if old != new:
+            return f"line {number}, order {index + 1}: recorded {old}, replayed {new}"
+    return f"line {number}"

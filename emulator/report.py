@@ -1,0 +1,158 @@
+"""What a run comes to: one row of figures per scheduler, computed from the state of the core at the end.
+
+Energy is what the work costs above idle where hardware would idle anyway: busy processors at busy minus idle
+power, transmitters while they send. What idling costs for the whole run is reported beside it, not mixed in.
+"""
+
+from collections.abc import Sequence
+from math import ceil, fsum
+
+import msgspec
+
+from emulator.core import Core
+from emulator.ledger import Counts, counts
+from emulator.state import ENDED, NodeState
+from emulator.world import SATELLITE, STATION
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from capture until the answer is on the ground, over tasks that are done; `None` if none is."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    mean: float | None
+    max: float | None
+
+
+class Energy(msgspec.Struct, frozen=True, kw_only=True):
+    """Joules above idle, by where they go; and what idling costs in all."""
+
+    orbit_compute_j: float
+    ground_compute_j: float
+    laser_j: float
+    radio_j: float
+    idle_j: float
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One scheduler's figures. Bytes and operations are totals of the run; `utilisation` is the mean share of
+    time that the satellites' processors were busy, `ground_utilisation` the same on the ground."""
+
+    name: str
+    tasks: Counts
+    response_s: Response
+    deadline_miss_ratio: float | None
+    downlink_bytes: int
+    raw_bytes: int
+    isl_bytes: int
+    energy_j: float
+    joules_per_inference: float | None
+    ops: int
+    utilisation: float
+    ground_utilisation: float
+    inferences: int
+    energy: Energy
+    reasons: dict[str, int]
+    rejected: dict[str, int]
+    events: int
+    digest: str
+
+
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The nearest-rank quantile of sorted values (the smallest that at least `share` of them do not exceed)."""
+    if not ordered:
+        return None
+    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+
+
+def responses(core: Core) -> list[float]:
+    """Seconds from capture to insight of every task that is done, sorted."""
+    return sorted(s.delivered_s - s.task.at_s for s in core.tasks.values() if s.how == "done")
+
+
+def summarise(core: Core, name: str, digest: str) -> Row:
+    """The figures of a run that has ended."""
+    done = responses(core)
+    energy = _energy(core)
+    inferences = sum(s.task.inferences for s in core.tasks.values() if s.finished_s >= 0.0)
+    compute_j = energy.orbit_compute_j + energy.ground_compute_j
+    accounts = core.transport.accounts.items()
+    kinds = {name: node.kind for name, node in core.nodes.items()}
+    return Row(
+        name=name,
+        tasks=counts(core),
+        response_s=Response(
+            p50=quantile(done, 0.50),
+            p95=quantile(done, 0.95),
+            p99=quantile(done, 0.99),
+            mean=fsum(done) / len(done) if done else None,
+            max=done[-1] if done else None,
+        ),
+        deadline_miss_ratio=_deadline_miss_ratio(core),
+        downlink_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == STATION),
+        raw_bytes=sum(s.task.raw_bytes for s in core.tasks.values()),
+        isl_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == SATELLITE),
+        energy_j=fsum((compute_j, energy.laser_j, energy.radio_j)),
+        joules_per_inference=compute_j / inferences if inferences else None,
+        ops=sum(n.budget.ops for n in core.nodes.values() if n.budget is not None),
+        utilisation=_utilisation(core, SATELLITE),
+        ground_utilisation=_utilisation(core, STATION),
+        inferences=inferences,
+        energy=energy,
+        reasons=_reasons(core),
+        rejected=dict(sorted(core.consultation.rejections.items())),
+        events=core.events,
+        digest=digest,
+    )
+
+
+def _deadline_miss_ratio(core: Core) -> float | None:
+    """Share of tasks that were not done by their deadline, among those whose deadline lies within the run or that
+    are done; a deliberate drop answers the task and counts as met. `None` if there are none."""
+    due = missed = 0
+    for state in core.tasks.values():
+        done = state.how == "done"
+        if not done and state.task.deadline_s > core.now_s:
+            continue
+        due += 1
+        if state.how == "dropped" and state.finished_s >= 0.0:
+            missed += state.finished_s > state.task.deadline_s
+        else:
+            missed += not done or state.delivered_s > state.task.deadline_s
+    return missed / due if due else None
+
+
+def _energy(core: Core) -> Energy:
+    def compute_j(kind: str) -> float:
+        return fsum(
+            node.budget.busy_s * (node.spec.processor.busy_power_w - node.spec.processor.idle_power_w)
+            for node in core.nodes.values()
+            if node.kind == kind and node.budget is not None and node.spec.processor is not None
+        )
+
+    processors = [n.spec.processor for n in core.nodes.values() if n.spec.processor is not None]
+    nodes: list[NodeState] = list(core.nodes.values())
+    return Energy(
+        orbit_compute_j=compute_j(SATELLITE),
+        ground_compute_j=compute_j(STATION),
+        laser_j=fsum(port.tx_s * node.spec.laser_power_w for node in nodes for port in node.ports.values()),
+        radio_j=fsum(node.radio.tx_s * node.spec.radio_power_w for node in nodes),
+        idle_j=fsum(p.idle_power_w * core.now_s for p in processors),
+    )
+
+
+def _utilisation(core: Core, kind: str) -> float:
+    budgets = [n.budget for n in core.nodes.values() if n.kind == kind and n.budget is not None]
+    if not budgets or core.now_s <= 0.0:
+        return 0.0
+    return fsum(b.busy_s for b in budgets) / (core.now_s * len(budgets))
+
+
+def _reasons(core: Core) -> dict[str, int]:
+    """How many tasks ended, or wait, for which reason."""
+    found: dict[str, int] = {}
+    for state in core.tasks.values():
+        key = f"{state.how}: {state.reason}" if state.stage == ENDED else f"pending: {state.stage}"
+        found[key] = found.get(key, 0) + 1
+    return dict(sorted(found.items()))

@@ -1,0 +1,90 @@
+"""Runs one scheduler on an assembled world: core, recorder, engine, figures, and the trace if asked for."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from emulator import clock, virtual
+from emulator.assemble import Assembled
+from emulator.cli import installed_version
+from emulator.core import Core
+from emulator.recorder import Recorder
+from emulator.report import Row, responses, summarise
+from emulator.schedulers import load
+from emulator.trace import SCHEMA, Header, TraceWriter
+from emulator.watchdog import watch
+from workloads.streams import stream, uniforms
+
+DECISION_LIMIT_S = 20.0  # wall seconds that a scheduler may take for one decision
+_BLOCK = 1024
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run leaves: its figures, its response times, where the trace lies, how long it took."""
+
+    row: Row
+    responses_s: list[float]
+    trace: str | None
+    wall_s: float
+    ended: Core | None = None  # the core at its end, for plots
+
+    def as_document(self) -> dict[str, Any]:
+        """For `--json`: the row's fields beside `trace`."""
+        document: dict[str, Any] = msgspec.to_builtins(self.row)
+        return document | {"trace": self.trace, "wall_s": round(self.wall_s, 3)}
+
+
+def uniform_source(seed: int, policy: str) -> Callable[[], float]:
+    """Numbers in [0, 1) from the scheduler's own stream, drawn in blocks."""
+    source = stream(seed, "scheduler", policy)
+    block: list[float] = []
+
+    def uniform() -> float:
+        if not block:
+            block.extend(uniforms(source, _BLOCK).tolist()[::-1])
+        return block.pop()
+
+    return uniform
+
+
+def run(
+    assembled: Assembled,
+    policy: str,
+    folder: Path | None,
+    bar: Callable[[str, float], Callable[[float], None]] | None = None,
+) -> Result:
+    """Run `policy` on the virtual engine; with `folder`, keep the trace there (whole, or not at all)."""
+    scenario = assembled.loaded.scenario
+    core = Core(assembled.world, load(policy, uniform_source(scenario.seed, policy)))
+    started_s = clock.wall_s()
+    with ExitStack() as stack:
+        writer = stack.enter_context(TraceWriter(folder)) if folder is not None else None
+        recorder = Recorder(core, writer.write if writer is not None else None)
+        stack.enter_context(watch(lambda: core.events, DECISION_LIMIT_S, policy))
+        advance = bar(policy, scenario.duration_s) if bar is not None else None
+        virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance)
+        row = summarise(core, policy, recorder.digest())
+        if writer is not None:
+            header = Header(
+                schema=SCHEMA,
+                orbitmesh=installed_version(),
+                created_utc=clock.utc_now(),
+                scenario=scenario.name,
+                scenario_sha256=assembled.loaded.sha256,
+                epoch=scenario.epoch,
+                policy=policy,
+                seed=scenario.seed,
+                engine="virtual",
+                events=recorder.events,
+                digest=row.digest,
+            )
+            writer.close(header, assembled.world, row)
+    return Result(
+        row=row,
+        responses_s=responses(core),
+        trace=str(folder) if folder is not None else None,
+        wall_s=clock.wall_s() - started_s,
+    )

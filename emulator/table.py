@@ -1,0 +1,47 @@
+"""The table that `compare` and `run` print: a column per scheduler, a line per figure, units in every cell."""
+
+from collections.abc import Callable, Sequence
+
+from rich.table import Table
+
+from emulator.console import percent, scaled, seconds
+from emulator.report import Row
+from emulator.scenario import Scenario
+
+LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("scenes captured", lambda r: f"{r.tasks.captured:,}"),
+    ("  answered on the ground", lambda r: f"{r.tasks.done:,}"),
+    ("  dropped on purpose", lambda r: f"{r.tasks.dropped:,}"),
+    ("  lost", lambda r: f"{r.tasks.lost:,}"),
+    ("  pending at the end", lambda r: f"{r.tasks.pending:,}"),
+    ("capture to insight, p50", lambda r: seconds(r.response_s.p50)),
+    ("capture to insight, p95", lambda r: seconds(r.response_s.p95)),
+    ("capture to insight, p99", lambda r: seconds(r.response_s.p99)),
+    ("deadlines missed", lambda r: percent(r.deadline_miss_ratio)),
+    ("raw data captured", lambda r: scaled(r.raw_bytes, "B")),
+    ("sent down", lambda r: scaled(r.downlink_bytes, "B")),
+    ("sent over lasers", lambda r: scaled(r.isl_bytes, "B")),
+    ("operations", lambda r: scaled(float(r.ops), "op")),
+    ("satellites' processors busy", lambda r: percent(r.utilisation)),
+    ("stations' processors busy", lambda r: percent(r.ground_utilisation)),
+    ("energy above idle", lambda r: scaled(r.energy_j, "J")),
+    ("compute energy per inference", lambda r: scaled_small(r.joules_per_inference)),
+)
+
+
+def scaled_small(joules: float | None) -> str:
+    """Joules, or millijoules below one."""
+    if joules is None:
+        return "-"
+    return f"{joules:.3g} J" if joules >= 1.0 else f"{1e3 * joules:.3g} mJ"
+
+
+def rows_table(scenario: Scenario, rows: Sequence[Row]) -> Table:
+    """All rows side by side."""
+    table = Table(title=f"{scenario.name}: {scenario.duration_s / 3600.0:.4g} h from {scenario.epoch}")
+    table.add_column("")
+    for row in rows:
+        table.add_column(row.name, justify="right")
+    for title, cell in LINES:
+        table.add_row(title, *(cell(row) for row in rows))
+    return table

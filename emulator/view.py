@@ -1,0 +1,164 @@
+"""What a scheduler sees: waiting tasks, nodes, links and contacts, as last heard.
+
+Read only. Under `global` knowledge everything is as it is now, and every `heard_s` is now; the fields are here
+from the start so that a scheduler written today runs unchanged when knowledge is `local`.
+"""
+
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from emulator.decisions import DecisionRejected
+from emulator.state import NodeState, TaskState
+from emulator.world import SATELLITE, STATION
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+
+
+class TaskView:
+    """A task that waits for a decision."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: TaskState) -> None:
+        self._state = state
+
+    id = property(lambda self: self._state.task.id, doc="its name, unique in the run")
+    at = property(lambda self: self._state.at, doc="the node that holds its raw data")
+    captured_s = property(lambda self: self._state.task.at_s, doc="when it was captured")
+    raw_bytes = property(lambda self: self._state.task.raw_bytes, doc="size of its raw data")
+    model = property(lambda self: self._state.task.model, doc="the model to run")
+    inferences = property(lambda self: self._state.task.inferences, doc="how many runs of the model")
+    deadline_s = property(lambda self: self._state.task.deadline_s, doc="absolute")
+    priority = property(lambda self: self._state.task.priority, doc="larger is more urgent")
+
+
+class NodeView:
+    """A node as last heard at `heard_s`."""
+
+    __slots__ = ("_core", "_node", "id", "kind")
+
+    def __init__(self, core: "Core", node: NodeState) -> None:
+        self._core = core
+        self._node = node
+        self.id = node.name
+        self.kind = node.kind
+
+    @property
+    def heard_s(self) -> float:
+        """When this was true: now, under `global` knowledge."""
+        return self._core.now_s
+
+    @property
+    def up(self) -> bool:
+        """Whether the node works."""
+        return self._node.up
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of queued and running work; infinite without a processor or when down."""
+        if not self._node.up or self._node.spec.processor is None:
+            return inf
+        return self._core.compute.backlog_s(self._node)
+
+    @property
+    def queued(self) -> int:
+        """Tasks queued or running."""
+        return len(self._node.queue) + (self._node.running is not None)
+
+    @property
+    def free_storage_bytes(self) -> float:
+        """Room left; infinite on the ground."""
+        limit = self._node.spec.storage_bytes
+        return inf if limit is None else limit - self._node.stored_bytes
+
+    @property
+    def memory_bytes(self) -> float:
+        """The processor's memory; a model and one batch of activations must fit. 0 without a processor."""
+        processor = self._node.spec.processor
+        return 0.0 if processor is None else processor.memory_bytes
+
+    @property
+    def downlink_backlog_bytes(self) -> int:
+        """Bytes that wait for this node's radio."""
+        return self._node.radio.raw_bytes + self._node.radio.result_bytes
+
+    @property
+    def sunlit(self) -> bool:
+        """Whether any of the Sun's disc is in view (always, on the ground)."""
+        return self._node.sunlit
+
+
+class ContactView(NamedTuple):
+    """A contact, open or to come."""
+
+    a: str
+    b: str
+    kind: str
+    start_s: float
+    stop_s: float
+
+
+class View:
+    """The world at one instant, for a scheduler."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self.trigger = ""
+        self.rejected: tuple[DecisionRejected, ...] = ()
+        every = tuple(NodeView(core, node) for node in core.nodes.values())
+        self.satellites = tuple(n for n in every if n.kind == SATELLITE)
+        self.stations = tuple(n for n in every if n.kind == STATION)
+        self.nodes = self.satellites + self.stations
+        self._by_id = {n.id: n for n in every}
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the scenario's epoch."""
+        return self._core.now_s
+
+    @property
+    def waiting(self) -> tuple[TaskView, ...]:
+        """Tasks that wait for a decision, oldest first."""
+        deciding = self._core.consultation.deciding
+        return tuple(TaskView(s) for s in self._core.waiting.values() if s.task.id not in deciding)
+
+    def node(self, name: str) -> NodeView:
+        """The node of that name."""
+        return self._by_id[name]
+
+    def links(self, name: str) -> tuple[str, ...]:
+        """Who the node can send to now."""
+        return tuple(sorted(self._core.transport.open[name]))
+
+    def reachable(self, name: str) -> dict[str, float]:
+        """Least delay in seconds to every node that open contacts lead to, the node itself included."""
+        return self._core.transport.routes(name)[0]
+
+    def delay_s(self, a: str, b: str) -> float:
+        """Least one-way delay of light over open contacts; infinite where none lead."""
+        return 0.0 if a == b else self._core.transport.routes(a)[0].get(b, inf)
+
+    def transfer_s(self, a: str, b: str, size_bytes: int) -> float:
+        """Expected seconds to move that many bytes: queues, serialisation and light; infinite where no way leads."""
+        return self._core.transport.transfer_s(a, b, size_bytes)
+
+    def job_s(self, task: TaskView, name: str) -> float:
+        """Seconds that the task would run on that node; infinite without a processor."""
+        node = self._core.nodes[name]
+        if node.spec.processor is None:
+            return inf
+        return self._core.compute.job(node, task.model, task.inferences)[0]
+
+    def ground_s(self, name: str, size_bytes: int, result: bool = True) -> float:
+        """Expected seconds until that many bytes are on the ground by the node's own radio, queue included."""
+        return self._core.transport.ground_s(name, size_bytes, result)
+
+    def contacts(self, horizon_s: float = inf) -> tuple[ContactView, ...]:
+        """Contacts that are open, or open within `horizon_s` from now, by start."""
+        now_s = self._core.now_s
+        return tuple(
+            ContactView(c.a, c.b, c.kind, c.start_s, c.stop_s)
+            for c in self._core.transport.contacts
+            if c.stop_s > now_s and c.start_s <= now_s + horizon_s
+        )

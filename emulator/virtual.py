@@ -1,0 +1,66 @@
+"""The virtual engine: orders become heap entries, and time jumps to the next one.
+
+Facts that are known beforehand (captures, contacts, sunrises, faults) are sorted once; the heap holds only what
+follows from orders. Both are merged by the one order of `emulator/events.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+
+from emulator.events import RANK, Captured, Delivered, Ended, Event, Finished, TimerRang, order_key
+from emulator.orders import Run, Send, Wake
+from emulator.recorder import Door
+from workloads.tasks import Outcome, Task
+
+Entry = tuple[float, int, str, int, Event]
+
+
+def run(
+    door: Door,
+    facts: Iterable[Event],
+    duration_s: float,
+    infer: Callable[[Task], Outcome],
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Feed the facts and all that follows from them to the core, until `duration_s`, then `Ended`.
+
+    `infer` is called once for every run that ends; its answer goes into the `Finished` fact. `progress` is told
+    the simulated time now and then.
+    """
+    known: list[Entry] = sorted((*order_key(event, number), event) for number, event in enumerate(facts))
+    tasks = {entry[4].task.id: entry[4].task for entry in known if isinstance(entry[4], Captured)}
+    heap: list[Entry] = []
+    sequence = len(known)
+    position, count = 0, len(known)
+    handle = door.handle
+    delivered_rank, finished_rank, timer_rank = RANK[Delivered], RANK[Finished], RANK[TimerRang]
+    handled = 0
+    while True:
+        if position < count and (not heap or known[position] < heap[0]):
+            entry = known[position]
+            position += 1
+        elif heap:
+            entry = heappop(heap)
+        else:
+            break
+        at_s = entry[0]
+        if at_s > duration_s:
+            break
+        for order in handle(entry[4]):
+            kind = type(order)
+            sequence += 1
+            if kind is Send:
+                event: Event = Delivered(order.deliver_s, order.to, order.task, order.what)
+                heappush(heap, (order.deliver_s, delivered_rank, order.to, sequence, event))
+            elif kind is Run:
+                event = Finished(order.finish_s, order.node, order.task, order.run, infer(tasks[order.task]))
+                heappush(heap, (order.finish_s, finished_rank, order.node, sequence, event))
+            elif kind is Wake:
+                event = TimerRang(order.at_s, order.node, order.timer)
+                heappush(heap, (order.at_s, timer_rank, order.node, sequence, event))
+        handled += 1
+        if progress is not None and not handled & 1023:
+            progress(at_s)
+    handle(Ended(duration_s))
+    if progress is not None:
+        progress(duration_s)

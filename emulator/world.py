@@ -1,0 +1,45 @@
+"""The world as the core is told it before the first fact: nodes, contact plan, cost of models, settings.
+
+It is data only, goes into every trace, and together with the facts determines every order.
+"""
+
+import msgspec
+
+from links.contacts import ContactPlan
+from nodes.processor import Processor
+from workloads.tasks import ModelProfile
+
+SATELLITE = "satellite"
+STATION = "station"
+
+
+class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One node: what it computes with and how much it can hold (`None`: without limit)."""
+
+    name: str
+    kind: str
+    processor: Processor | None = None
+    storage_bytes: float | None = None
+    sunlit: bool = True  # at the start
+    laser_power_w: float = 0.0  # drawn by one terminal while it sends
+    radio_power_w: float = 0.0  # drawn by the radio while it sends
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the core behaves where physics leaves a choice."""
+
+    duration_s: float
+    batch: int = 64  # inferences per launch of a processor
+    precision: str = "int8"
+    route_refresh_s: float = 60.0  # routes are recomputed at every contact change, and at least this often
+    decision_s: float = 0.0  # what deciding costs, in simulated time
+    knowledge: str = "global"
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the core knows from the start."""
+
+    nodes: list[NodeSpec]
+    plan: ContactPlan
+    models: dict[str, ModelProfile]
+    settings: Settings

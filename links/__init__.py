@@ -1,0 +1,1 @@
+"""What joins two nodes: geometry, laser and radio links, topology, contact plan, routing."""

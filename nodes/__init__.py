@@ -1,0 +1,1 @@
+"""What a node is: orbit, sun and shadow, processor, ground station."""

@@ -1,0 +1,1 @@
+"""What has to be done: tasks and arrivals, ONNX models, inference."""
