@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Assign(msgspec.Struct, frozen=True):
+class Assign(msgspec.Struct, frozen=True, gc=False):
     """Infer the task on `node`; the raw data travel there if they must.
 
     On a satellite, the result then goes down by itself: with `relay` over whichever satellite of the mesh
@@ -15,7 +15,7 @@ class Assign(msgspec.Struct, frozen=True):
     relay: bool = True
 
 
-class Downlink(msgspec.Struct, frozen=True):
+class Downlink(msgspec.Struct, frozen=True, gc=False):
     """Send the raw data to the ground and infer there, at `station` or at the first one reached.
 
     With `relay` they may cross the mesh to another satellite's radio first.
@@ -26,20 +26,20 @@ class Downlink(msgspec.Struct, frozen=True):
     relay: bool = False
 
 
-class Drop(msgspec.Struct, frozen=True):
+class Drop(msgspec.Struct, frozen=True, gc=False):
     """Give the task up on purpose."""
 
     task: str
     reason: str
 
 
-class Preempt(msgspec.Struct, frozen=True):
+class Preempt(msgspec.Struct, frozen=True, gc=False):
     """Stop the task's running inference, or take it out of its queue; it waits again where its raw data are."""
 
     task: str
 
 
-class WakeAt(msgspec.Struct, frozen=True):
+class WakeAt(msgspec.Struct, frozen=True, gc=False):
     """Call me again at `at_s`."""
 
     at_s: float

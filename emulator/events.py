@@ -9,21 +9,21 @@ import msgspec
 from workloads.tasks import Outcome, Task
 
 
-class NodeFailed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
+class NodeFailed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="failed"):
     """A node died; what it held, ran or was receiving is lost, with that reason."""
 
     at_s: float
     node: str
 
 
-class NodeRecovered(msgspec.Struct, frozen=True, array_like=True, tag="recovered"):
+class NodeRecovered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="recovered"):
     """A node came back, empty."""
 
     at_s: float
     node: str
 
 
-class ContactOpened(msgspec.Struct, frozen=True, array_like=True, tag="opened"):
+class ContactOpened(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="opened"):
     """Contact number `contact` of the plan is usable from now; `node` is its first end."""
 
     at_s: float
@@ -31,7 +31,7 @@ class ContactOpened(msgspec.Struct, frozen=True, array_like=True, tag="opened"):
     contact: int
 
 
-class ContactClosed(msgspec.Struct, frozen=True, array_like=True, tag="closed"):
+class ContactClosed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="closed"):
     """Contact number `contact` of the plan is over."""
 
     at_s: float
@@ -39,21 +39,21 @@ class ContactClosed(msgspec.Struct, frozen=True, array_like=True, tag="closed"):
     contact: int
 
 
-class SunRose(msgspec.Struct, frozen=True, array_like=True, tag="sunrise"):
+class SunRose(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="sunrise"):
     """The node left the Earth's shadow (penumbra included)."""
 
     at_s: float
     node: str
 
 
-class SunSet(msgspec.Struct, frozen=True, array_like=True, tag="sunset"):
+class SunSet(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="sunset"):
     """The node entered the Earth's shadow (penumbra included)."""
 
     at_s: float
     node: str
 
 
-class Delivered(msgspec.Struct, frozen=True, array_like=True, tag="delivered"):
+class Delivered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="delivered"):
     """The last bit of a message reached `node`. A task has one message of a kind (`raw`, `result`) at a time."""
 
     at_s: float
@@ -62,7 +62,7 @@ class Delivered(msgspec.Struct, frozen=True, array_like=True, tag="delivered"):
     what: str
 
 
-class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
+class Finished(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="finished"):
     """Run number `run` of a task ended on `node`, and inference said `outcome`."""
 
     at_s: float
@@ -72,7 +72,7 @@ class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished"):
     outcome: Outcome
 
 
-class Captured(msgspec.Struct, frozen=True, array_like=True, tag="captured"):
+class Captured(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="captured"):
     """A satellite has taken a scene."""
 
     at_s: float
@@ -80,7 +80,7 @@ class Captured(msgspec.Struct, frozen=True, array_like=True, tag="captured"):
     task: Task
 
 
-class TimerRang(msgspec.Struct, frozen=True, array_like=True, tag="timer"):
+class TimerRang(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="timer"):
     """A timer that a `Wake` order asked for. `timer` is `radio` or a peer's name (a transmitter is free),
     `decide` (the scheduler asked to be woken) or `decision` (a decision that took time is ready)."""
 
@@ -89,7 +89,7 @@ class TimerRang(msgspec.Struct, frozen=True, array_like=True, tag="timer"):
     timer: str
 
 
-class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
+class Ended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="ended"):
     """The run is over; the ledger is checked."""
 
     at_s: float

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
+class Send(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="send"):
     """Put a task's `raw` or `result` on contact number `contact` from `node` to `to`.
 
     Serialisation runs from `start_s` to `free_s` at the contact's rate; the last bit is due at `deliver_s`,
@@ -21,7 +21,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
     deliver_s: float
 
 
-class Run(msgspec.Struct, frozen=True, array_like=True, tag="run"):
+class Run(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="run"):
     """Infer a task on `node`, which is busy with it until `finish_s`. The engine answers with `Finished`."""
 
     node: str
@@ -31,7 +31,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, tag="run"):
     finish_s: float
 
 
-class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+class Cancel(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="cancel"):
     """Stop run number `run` of a task on `node`; a `Finished` of it that comes later is stale and refused."""
 
     node: str
@@ -39,7 +39,7 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     run: int
 
 
-class Wake(msgspec.Struct, frozen=True, array_like=True, tag="wake"):
+class Wake(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="wake"):
     """Ring `timer` of `node` at `at_s`."""
 
     node: str
@@ -47,7 +47,7 @@ class Wake(msgspec.Struct, frozen=True, array_like=True, tag="wake"):
     at_s: float
 
 
-class End(msgspec.Struct, frozen=True, array_like=True, tag="end"):
+class End(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="end"):
     """A task ends here: `how` is `done`, `dropped` (on purpose) or `lost` (not on purpose), with the reason."""
 
     task: str
@@ -55,7 +55,7 @@ class End(msgspec.Struct, frozen=True, array_like=True, tag="end"):
     reason: str
 
 
-class Rejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"):
+class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="rejected"):
     """A decision was refused, with its code; the scheduler sees it in `view.rejected`."""
 
     decision: str

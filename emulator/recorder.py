@@ -27,8 +27,8 @@ class Recorder:
     def __init__(self, core: Door, write: Callable[[bytes], object] | None = None) -> None:
         self._handle = core.handle
         self._write = write
-        self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._lines: list[tuple[Event, list[Order]]] = []
         self._hash = hashlib.sha256()
         self.events = 0
 
@@ -36,7 +36,7 @@ class Recorder:
         """Hand the fact to the core, record both, return the orders."""
         orders = self._handle(event)
         lines = self._lines
-        lines.append(self._encode((event, orders)))
+        lines.append((event, orders))  # facts and orders are frozen, and engines leave the list as it is
         if len(lines) >= _FLUSH_LINES:
             self._flush()
         return orders
@@ -50,8 +50,7 @@ class Recorder:
         if not self._lines:
             return
         self.events += len(self._lines)
-        self._lines.append(b"")
-        chunk = b"\n".join(self._lines)
+        chunk = self._encode_lines(self._lines)
         self._lines.clear()
         self._hash.update(chunk)
         if self._write is not None:

@@ -35,9 +35,8 @@ class Transport:
         self.accounts: dict[tuple[str, str], LinkAccount] = {}
         self.sequence = 0
         self.passes: dict[str, list[int]] = {name: [] for name in nodes}  # radio contacts to come, in order
-        self.version = 0
+        self._refresh_at_s = 0.0  # when routes are computed anew; a contact change sets it to now
         self._weights: dict[str, dict[str, float]] = {}
-        self._weights_key = (-1, -1.0)
         self._routes: dict[str, tuple[dict[str, float], dict[str, str]]] = {}
         self._future: dict[tuple[str, str], str | None] = {}
         for number, contact in enumerate(self.contacts):
@@ -50,7 +49,7 @@ class Transport:
         """A contact is usable: join its ends and let what waits for it go."""
         contact = self.contacts[number]
         a, b = contact.a, contact.b
-        self.version += 1
+        self._refresh_at_s = 0.0
         self.open[a][b] = number
         if contact.kind == RADIO:
             port = self.nodes[a].radio
@@ -67,7 +66,7 @@ class Transport:
         """A contact is over: what still waits for it is sent another way."""
         contact = self.contacts[number]
         a, b = contact.a, contact.b
-        self.version += 1
+        self._refresh_at_s = 0.0
         self.open[a].pop(b, None)
         if contact.kind == RADIO:
             node = self.nodes[a]
@@ -192,6 +191,9 @@ class Transport:
         return port
 
     def _enqueue(self, here: str, port: Port, message: Message) -> None:
+        if not port.queue and port.contact >= 0 and port.free_s <= self.now_s and message.target in (None, port.peer):
+            if self._send(here, port, message):
+                return
         self.sequence += 1
         is_result = message.what == RESULT
         if is_result:
@@ -217,34 +219,40 @@ class Transport:
                 port.armed = True
                 self.orders.append(Wake(here, port.to, port.free_s))
             return
-        contact = self.contacts[port.contact]
         entry = self._next(port)
         if entry is None:
             return
-        message = entry[3]
-        free_s = finish_s(contact, now_s, message.size_bytes * 8)
-        if free_s is None:  # what is left of the contact is too short; the queue waits for the next one
+        if not self._send(here, port, entry[3]):
             heappush(port.queue, entry)
             return
-        self._uncount(port, message)
+        self._uncount(port, entry[3])
+        if port.queue:
+            port.armed = True
+            self.orders.append(Wake(here, port.to, port.free_s))
+
+    def _send(self, here: str, port: Port, message: Message) -> bool:
+        """Put a message on the port's open contact now; False if what is left of the contact is too short for it."""
+        now_s = self.now_s
+        contact = self.contacts[port.contact]
+        size_bytes = message.size_bytes
+        free_s = finish_s(contact, now_s, size_bytes * 8)
+        if free_s is None:
+            return False
         peer = port.peer
-        deliver_s = free_s + delay_s(contact, contact.a == here, free_s)
         port.free_s = message.free_s = free_s
         port.tx_s += free_s - now_s
         account = self.accounts.get((here, peer))
         if account is None:
             account = self.accounts[here, peer] = LinkAccount()
-        account.sent_bytes += message.size_bytes
+        account.sent_bytes += size_bytes
         message.account = account
         message.hop = peer
         task = message.state.task.id
-        self.in_flight[task, message.what] = message
-        self.orders.append(
-            Send(here, peer, task, message.what, port.contact, message.size_bytes, now_s, free_s, deliver_s)
-        )
-        if port.queue:
-            port.armed = True
-            self.orders.append(Wake(here, port.to, free_s))
+        what = message.what
+        self.in_flight[task, what] = message
+        deliver_s = free_s + delay_s(contact, contact.a == here, free_s)
+        self.orders.append(Send(here, peer, task, what, port.contact, size_bytes, now_s, free_s, deliver_s))
+        return True
 
     def _next(self, port: Port) -> tuple[int, int, int, Message] | None:
         """Take the first queued message that this contact leads to: any, or those for its own station."""
@@ -267,10 +275,9 @@ class Transport:
 
     def routes(self, source: str) -> tuple[dict[str, float], dict[str, str]]:
         """Least delay in seconds, and the next hop, from `source` to every node reachable over open contacts."""
-        key = (self.version, self.now_s // self.refresh_s)
-        if key != self._weights_key:
-            self._weights_key = key
-            now_s = self.now_s
+        now_s = self.now_s
+        if now_s >= self._refresh_at_s:
+            self._refresh_at_s = (now_s // self.refresh_s + 1.0) * self.refresh_s
             contacts = self.contacts
             self._weights = {
                 a: {b: delay_s(contacts[n], contacts[n].a == a, now_s) for b, n in peers.items()}

@@ -5,9 +5,7 @@ from math import isfinite
 Problem = tuple[str, str]
 
 
-def within(
-    field: str, value: float, least: float, most: float, unit: str, open_below: bool = False
-) -> list[Problem]:
+def within(field: str, value: float, least: float, most: float, unit: str, open_below: bool = False) -> list[Problem]:
     """A problem unless `value` is finite and in [least, most], or (least, most] if `open_below`."""
     good = isfinite(value) and value <= most and (value > least if open_below else value >= least)
     if good:

@@ -16,14 +16,19 @@ EARTH_RADIUS_M = 6_378_137.0  # WGS 84 equatorial radius, NGA.STND.0036_1.0.0, t
 GRAZING_ALTITUDE_M = 80e3  # rays that pass lower are lost in the air: Hypatia (Kassing et al., IMC 2020), section 3.1
 
 
-def norm_m(vectors: Array) -> Array:
+def dot(a: Array, b: Array) -> Array:
+    """Scalar products (...) of vectors (..., 3)."""
+    return np.asarray(np.einsum("...i,...i->...", a, b))
+
+
+def norm(vectors: Array) -> Array:
     """Lengths (...) of vectors (..., 3), in the unit of the vectors."""
-    return np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+    return np.asarray(np.sqrt(dot(vectors, vectors)))
 
 
 def ranges_m(a_m: Array, b_m: Array) -> Array:
     """Distances (...) in metres between points a and b (..., 3)."""
-    return norm_m(b_m - a_m)
+    return norm(b_m - a_m)
 
 
 def pair_ranges_m(positions_m: Array) -> Array:
@@ -34,11 +39,9 @@ def pair_ranges_m(positions_m: Array) -> Array:
 def ray_height_m(a_m: Array, b_m: Array) -> Array:
     """Least distance (...) in metres of the segments a-b from the Earth's centre."""
     along = b_m - a_m
-    length2 = np.einsum("...i,...i->...", along, along)
-    a_along = np.einsum("...i,...i->...", a_m, along)
-    a2 = np.einsum("...i,...i->...", a_m, a_m)
+    length2, a_along = dot(along, along), dot(a_m, along)
     share = np.clip(-a_along / np.where(length2 > 0.0, length2, 1.0), 0.0, 1.0)  # of the way from a to b
-    return np.sqrt(np.maximum(a2 + share * (2.0 * a_along + share * length2), 0.0))
+    return np.asarray(np.sqrt(np.maximum(dot(a_m, a_m) + share * (2.0 * a_along + share * length2), 0.0)))
 
 
 def grazing_altitudes_m(a_m: Array, b_m: Array) -> Array:
@@ -57,8 +60,8 @@ def horizon_m(a_m: Array, b_m: Array, grazing_altitude_m: float = GRAZING_ALTITU
     Both tangents to the sphere of radius R + grazing altitude, end to end: sqrt(r_a^2 - R^2) + sqrt(r_b^2 - R^2).
     """
     limit2 = (EARTH_RADIUS_M + grazing_altitude_m) ** 2
-    tangents2 = [np.maximum(np.einsum("...i,...i->...", r, r) - limit2, 0.0) for r in (a_m, b_m)]
-    return np.sqrt(tangents2[0]) + np.sqrt(tangents2[1])
+    tangents = [np.sqrt(np.maximum(dot(place, place) - limit2, 0.0)) for place in (a_m, b_m)]
+    return np.asarray(tangents[0] + tangents[1])
 
 
 def light_time_s(from_m: Array, from_m_per_s: Array, to_m: Array, to_m_per_s: Array) -> tuple[Array, Array]:
@@ -73,17 +76,16 @@ def light_time_s(from_m: Array, from_m_per_s: Array, to_m: Array, to_m_per_s: Ar
     delay_s = ranges_m(from_m, to_m) / LIGHT_M_PER_S
     for _ in range(3):
         ray_m = to_m + to_m_per_s * delay_s[..., None] - from_m
-        delay_s = norm_m(ray_m) / LIGHT_M_PER_S
+        delay_s = norm(ray_m) / LIGHT_M_PER_S
     length_m = delay_s * LIGHT_M_PER_S
     unit = ray_m / np.where(length_m > 0.0, length_m, 1.0)[..., None]
-    closing = np.einsum("...i,...i->...", unit, to_m_per_s - from_m_per_s)
-    return delay_s, closing / (LIGHT_M_PER_S - np.einsum("...i,...i->...", unit, to_m_per_s))
+    return delay_s, dot(unit, to_m_per_s - from_m_per_s) / (LIGHT_M_PER_S - dot(unit, to_m_per_s))
 
 
 def sin_elevation(site_m: Array, zenith: Array, satellite_m: Array) -> Array:
     """Sine of the geometric elevation (...) of a satellite over the horizon of a site with unit normal `zenith`."""
     ray_m = satellite_m - site_m
-    return np.einsum("...i,...i->...", ray_m, zenith) / norm_m(ray_m)
+    return np.asarray(dot(ray_m, zenith) / norm(ray_m))
 
 
 def elevation_rad(site_m: Array, zenith: Array, satellite_m: Array) -> Array:

@@ -30,7 +30,7 @@ UNIT_WORK = ModelProfile(
 
 
 class Poisson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Tasks that arrive at `node` at random with a mean of `rate_per_s`, each of `mean_units` units of work on average."""
+    """Tasks arriving at `node` at random: `rate_per_s` of them, each of `mean_units` units of work, on average."""
 
     node: str
     rate_per_s: float

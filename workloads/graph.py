@@ -84,7 +84,7 @@ def profile(
 
 def count(model: OpenModel, name: str = "") -> GraphCount:
     """Count an opened model."""
-    tensors: Tensors = model.tensors
+    tensors = model.tensors
     by_type: dict[str, TypeCount] = {}
     uncounted: list[str] = []
     running = [node for node in model.proto.graph.node if not _is_constant(node, tensors)]
@@ -95,6 +95,7 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
         seen = by_type.get(node.op_type, TypeCount(nodes=0, macs=0))
         by_type[node.op_type] = TypeCount(nodes=seen.nodes + 1, macs=seen.macs + (macs or 0))
     results = [value.name for value in model.proto.graph.output]
+    read = {name for node in running for name in node.input} | set(results)
     weights, parameters = _weights(running, results, tensors)
     return GraphCount(
         name=name or model.path.stem,
@@ -109,7 +110,7 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
         by_type=dict(sorted(by_type.items())),
         uncounted=tuple(uncounted),
         assumed=tensors.assumed,
-        unsized=tuple(o for node in running for o in node.output if o and tensors.shapes.get(o) is None),
+        unsized=tuple(sorted(name for name in read if name and tensors.shapes.get(name) is None)),
     )
 
 

@@ -34,9 +34,9 @@ class Imaging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     scene_interval_s: float = 3.61  # 201,711 s of imaging, 55,909 scenes: Sentinel-2A's plan of 2024-11-28, ESA
-    raw_bytes: int = 221_112_500  # 490 Mbit/s x 3.61 s / 8: MultiSpectral Instrument rate, Sentinel-2 handbook, ESA
+    raw_bytes: int = 221_112_500  # 490 Mbit/s x 3.61 s / 8, the rate of the MultiSpectral Instrument [press, computed]
     model: str = "cloud-screen"
-    inferences: int = 1140  # 114 x 10 tiles of 256 pixels: 290 km swath, 24 km along track in 3.61 s, 10 m pixels
+    inferences: int = 4313  # 227 x 19 tiles of the 128 pixels that cloud-screen takes: 290 km x 24 km, 10 m pixels
     min_sun_elevation_deg: float = 10.0  # [guess] a lower Sun leaves shadows longer than 5.7 times the height
     deadline_s: float = 10_800.0  # [guess] three hours, the slow end of near-real-time products
     urgent_share: float = 0.05  # [guess] fires, floods, wrecks

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from workloads.errors import ModelError
+
+if TYPE_CHECKING:
+    from workloads.tensors import Tensors
 
 GIB = 2**30
 MAX_FILE_BYTES = 2 * GIB - 1  # a protobuf message ends here: protobuf.dev, encoding, "Message size"
@@ -46,7 +49,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True)
 class OpenModel:
-    """A model that passed: its graph (`proto`, an onnx ModelProto), sizes (`workloads.tensors.Tensors`), properties.
+    """A model that passed: its graph (`proto`, an onnx ModelProto), sizes, properties.
 
     `asked_bytes` is the memory counted for it at batch 1: all constants and the most activations alive at once,
     without the kernels' own workspace. `inputs` are the inputs to feed, initializers left out.
@@ -56,7 +59,7 @@ class OpenModel:
     sha256: str
     data: bytes = field(repr=False)
     proto: Any = field(repr=False)
-    tensors: Any = field(repr=False)
+    tensors: "Tensors" = field(repr=False)
     asked_bytes: int
     external: bool
     inputs: tuple[str, ...]
@@ -73,6 +76,8 @@ def open_model(path: Path | str, limits: Limits | None = None, dims: Mapping[str
         return _open(path, limits, dims or {})
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error.__cause__
+    except UnicodeDecodeError as error:  # parsing lets such text through, reading it does not
+        raise ModelError(f"{path}: holds names that are no text, so it is damaged: {error}") from error
 
 
 def _open(path: Path, limits: Limits, dims: Mapping[str, int]) -> OpenModel:
@@ -114,13 +119,11 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _parse(data: bytes) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError
 
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-        model.SerializeToString()  # finds text that is not UTF-8, which parsing lets through
-    except (DecodeError, ValueError, RecursionError) as error:
+    except Exception as error:  # protobuf's errors differ between its backends
         raise ModelError(f"not an ONNX file, or cut short: {error}") from error
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ModelError("not an ONNX file: it holds no graph, no nodes or no opset")
@@ -140,7 +143,7 @@ def _check_operators(model: Any, nodes: Iterable[Any]) -> None:
         raise ModelError(f"opsets {opsets}, IR version {model.ir_version}: onnxruntime does not take them ({reason})")
     ours = _runtime_operators()
     for node in nodes:
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        domain, name = "" if node.domain == "ai.onnx" else node.domain, node.name
         known = domain in opsets and domain in KNOWN_DOMAINS
         if known and domain == "com.microsoft":
             known = not ours or node.op_type in ours
@@ -148,7 +151,7 @@ def _check_operators(model: Any, nodes: Iterable[Any]) -> None:
             known = onnx.defs.has(node.op_type, opsets[domain], domain)
         if not known:
             raise ModelError(
-                f"node {node.name!r} asks for operator {node.op_type!r} of domain {domain or 'ai.onnx'!r}, opset "
+                f"node {name!r} asks for operator {node.op_type!r} of domain {domain or 'ai.onnx'!r}, opset "
                 f"{opsets.get(domain)}: not a known operator; export the model with standard ones"
             )
 
@@ -177,7 +180,7 @@ def _runtime_operators() -> frozenset[str]:
     """Names of onnxruntime's own operators; empty where this build does not list them (the session then decides)."""
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-    listed = getattr(runtime, "get_all_operator_schema", list)()
+    listed: list[Any] = getattr(runtime, "get_all_operator_schema", list)()
     return frozenset(schema.name for schema in listed if schema.domain == "com.microsoft")
 
 
@@ -216,7 +219,7 @@ def _external_files(path: Path, model: Any, nodes: Iterable[Any], limit: int) ->
     return sorted(files)
 
 
-def _check_memory(model: Any, nodes: Iterable[Any], tensors: Any, inputs: Iterable[str], limit: int) -> int:
+def _check_memory(model: Any, nodes: Iterable[Any], tensors: "Tensors", inputs: Iterable[str], limit: int) -> int:
     from workloads.tensors import peak_bytes
 
     for name in inputs:

@@ -24,7 +24,7 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
     input_bytes: int
 
 
-class Task(msgspec.Struct, frozen=True, array_like=True):
+class Task(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One captured scene: where, when, how large, what has to be inferred, and until when.
 
     `inferences` is the number of tiles the scene is cut into, each one run of `model`;
@@ -42,7 +42,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     priority: int  # larger is more urgent
 
 
-class Outcome(msgspec.Struct, frozen=True, array_like=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What inference said of a scene, and how many bytes the answer has."""
 
     label: str  # "clear" or "cloudy"

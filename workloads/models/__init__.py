@@ -18,7 +18,7 @@ def shipped_models() -> dict[str, Path]:
 
 
 def light_models() -> dict[str, Path]:
-    """Name to path of the large architectures in the installed onnx package, as `light-resnet50`; it is not imported."""
+    """Name to path of the large architectures in the onnx package, as `light-resnet50`; imports nothing."""
     spec = find_spec("onnx")
     folders = list(spec.submodule_search_locations or []) if spec else []
     found = [path for folder in folders for path in sorted((Path(folder) / LIGHT_FOLDER).glob("light_*.onnx"))]

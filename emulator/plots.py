@@ -1,0 +1,150 @@
+"""Three plots for people who would rather look: when insight arrives, what it costs, and who sees whom.
+
+matplotlib is imported only here and only when plots are asked for. Files are written whole or not at all.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emulator.assemble import Assembled
+from emulator.errors import BadInput
+from links.geometry import EARTH_RADIUS_M
+
+if TYPE_CHECKING:
+    from emulator.run import Result
+
+COLOURS = ("#b5532a", "#2a6fb5", "#2f8f5b", "#7a4fa3", "#8a8a2a", "#555555")
+SYNTHETIC = "synthetic scenes; power and efficiency of the satellites are guesses, see docs"
+
+
+def prepare(folder: Path) -> Path | None:
+    """Make the folder for plots before the run, so that a bad one is refused first; `None` without matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        print("orbitmesh: no plots: matplotlib is not installed; pip install 'orbitmesh[plot]'", file=sys.stderr)
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {folder}: cannot be made: {error.strerror}; name a folder that can be written") from error
+    return folder
+
+
+def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> list[Path]:
+    """Draw all three as PNG and SVG; returns the files."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
+    figures = {"insight": _insight(assembled, results), "bytes-and-operations": _totals(results), "orbit": _orbit(assembled)}
+    written = []
+    for name, figure in figures.items():
+        for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+            path = folder / f"{name}.{suffix}"
+            partial = folder / f".{name}.{suffix}.partial"
+            figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
+            partial.replace(path)
+            written.append(path)
+    return written
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
+    """Share of captured scenes whose answer is on the ground, against time since capture."""
+    figure = _figure(7.0, 4.2)
+    axes = figure.add_subplot()
+    scenario = assembled.loaded.scenario
+    for colour, result in zip(COLOURS * len(results), results, strict=False):
+        captured = max(1, result.row.tasks.captured)
+        times_s = np.maximum(np.array(result.responses_s), 1e-3)
+        share = np.arange(1, len(times_s) + 1) / captured
+        label = f"{result.row.name} ({100 * len(times_s) / captured:.1f} % answered)"
+        axes.step(times_s / 60.0, share, where="post", color=colour, label=label)
+    axes.set_xscale("log")
+    axes.set_ylim(0.0, 1.02)
+    axes.set_xlabel("time from capture to insight on the ground, minutes")
+    axes.set_ylabel("share of captured scenes")
+    axes.set_title(f"{scenario.name}, {scenario.duration_s / 3600:.4g} h from {scenario.epoch}", fontsize=10)
+    axes.grid(True, which="both", alpha=0.25)
+    axes.legend(loc="upper left", fontsize=8)
+    figure.supxlabel(SYNTHETIC, fontsize=7, color="0.4")
+    return figure
+
+
+def _totals(results: "Sequence[Result]") -> Any:
+    """Bytes down and operations, a bar each per scheduler, on logarithmic axes with the numbers written on."""
+    figure = _figure(8.0, 3.8)
+    names = [result.row.name for result in results]
+    panels = (
+        ("bytes received on the ground", "B", [[float(r.row.downlink_bytes) for r in results]], [""]),
+        ("operations done", "op", [[float(r.row.ops) for r in results]], [""]),
+    )
+    from emulator.console import scaled
+
+    for place, (title, unit, series, _) in enumerate(panels, 1):
+        axes = figure.add_subplot(1, 2, place)
+        bars = axes.bar(names, series[0], color=[COLOURS[i % len(COLOURS)] for i in range(len(names))])
+        axes.bar_label(bars, [scaled(value, unit) for value in series[0]], fontsize=8)
+        axes.set_yscale("symlog", linthresh=max(1.0, min((v for v in series[0] if v > 0), default=1.0) / 10))
+        axes.margins(y=0.15)
+        axes.set_title(title, fontsize=10)
+        axes.tick_params(axis="x", labelsize=8, rotation=20 if len(names) > 3 else 0)
+    figure.supxlabel(SYNTHETIC, fontsize=7, color="0.4")
+    return figure
+
+
+def _orbit(assembled: Assembled) -> Any:
+    """The satellites projected on the mean orbital plane, seen from its pole, at the scenario's start."""
+    names = assembled.ephemeris.names
+    positions, velocities = assembled.ephemeris.states(np.array([0.0]))
+    where = positions[:, 0, :]
+    normals = np.cross(where, velocities[:, 0, :])
+    pole = normals.sum(axis=0)
+    pole /= np.linalg.norm(pole)
+    towards_node = np.cross([0.0, 0.0, 1.0], pole)
+    if np.linalg.norm(towards_node) < 1e-9:
+        towards_node = np.array([1.0, 0.0, 0.0])
+    first = towards_node / np.linalg.norm(towards_node)
+    second = np.cross(pole, first)
+    x, y = where @ first / 1e6, where @ second / 1e6
+    sun = assembled.sun_direction(0.0)
+    figure = _figure(6.4, 6.6)
+    axes = figure.add_subplot()
+    _draw_earth(axes, np.array([sun @ first, sun @ second]))
+    found = assembled.connectivity()
+    index = {name: place for place, name in enumerate(names)}
+    for a, b in found.seen:
+        i, j = index[a], index[b]
+        axes.plot([x[i], x[j]], [y[i], y[j]], color="#2a6fb5", linewidth=0.8, alpha=0.55, zorder=2)
+    axes.scatter(x, y, s=26, color="#b5532a", zorder=3)
+    if len(names) <= 40:
+        for i, name in enumerate(names):
+            axes.annotate(
+                name.removeprefix("SCS-01 "), (x[i], y[i]), xytext=(1.06 * x[i], 1.06 * y[i]), ha="center", va="center", fontsize=8
+            )
+    axes.set_aspect("equal")
+    axes.set_xlabel("towards the ascending node, 1000 km")
+    axes.set_ylabel("90° ahead along the orbit, 1000 km")
+    axes.set_title(f"{assembled.loaded.scenario.name} at {assembled.loaded.scenario.epoch}: {found.short()}", fontsize=9)
+    return figure
+
+
+def _draw_earth(axes: Any, sun: Any) -> None:
+    """The Earth's disc, its night side shaded, and the height below which a ray is lost in the air."""
+    from matplotlib.patches import Circle, Wedge
+
+    radius = EARTH_RADIUS_M / 1e6
+    axes.add_patch(Circle((0, 0), radius, facecolor="#dfe8ef", edgecolor="#8aa0b0", zorder=1))
+    length = float(np.hypot(*sun))
+    if length > 1e-9:
+        night = float(np.degrees(np.arctan2(-sun[1], -sun[0])))
+        axes.add_patch(Wedge((0, 0), radius, night - 90, night + 90, facecolor="#a9b8c4", zorder=1))

@@ -1,0 +1,44 @@
+"""Reads a file of orbital elements, whatever its form: TLE, or OMM as CSV, JSON or XML.
+
+The content decides, not the file's name.
+"""
+
+from pathlib import Path
+
+from nodes.elements import Elements
+from nodes.errors import ElementsError
+from nodes.omm import read_omm
+from nodes.tle import read_tle
+
+MAX_BYTES = 64_000_000  # a day's whole public catalogue is 5 MB as TLE and 20 MB as JSON
+
+
+def read_elements(path: Path | str) -> list[Elements]:
+    """The satellites of a file, in its order.
+
+    Raises ElementsError where the file cannot be read, is larger than 64 MB, is no UTF-8 text, or as `read_tle` and
+    `read_omm` do.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ElementsError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ElementsError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ElementsError(f"{file}: no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+    return parse_elements(text, str(file))
+
+
+def parse_elements(text: str, source: str) -> list[Elements]:
+    """The satellites of a text, its form told from its beginning; raises ElementsError as `read_elements` does."""
+    start = text.lstrip("\ufeff \t\r\n")
+    if start.startswith("<"):
+        return read_omm(start, source, "xml")
+    if start.startswith(("[", "{")):
+        return read_omm(start, source, "json")
+    header = start.split("\n", 1)[0]
+    if "," in header and "MEAN_MOTION" in header:
+        return read_omm(start, source, "csv")
+    return read_tle(text, source)

@@ -1,0 +1,197 @@
+"""Opening files that nobody vouches for: each kind of refusal, and that damage never ends in anything else."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from workloads.errors import ModelError
+from workloads.graph import count
+from workloads.models import light_models, shipped_models
+from workloads.opening import GIB, Limits, open_model
+from workloads.sessions import open_session
+
+F32, I64 = TensorProto.FLOAT, TensorProto.INT64
+SHIPPED = shipped_models()["cloud-screen"].read_bytes()
+
+
+def write(folder: Path, nodes: list[Any], weights: list[Any] = (), *, opset: int = 17, shape: Any = (1, 4)) -> Path:
+    ends = [helper.make_tensor_value_info("x", F32, shape), helper.make_tensor_value_info("y", F32, None)]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], list(weights))
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.example", 1)][: 2 if opset == 17 else 1]
+    path = folder / "model.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    return path
+
+
+def relu() -> list[Any]:
+    return [helper.make_node("Relu", ["x"], ["y"])]
+
+
+def test_a_good_model_opens_with_its_content_s_name(tmp_path: Path) -> None:
+    model = open_model(write(tmp_path, relu()))
+    assert len(model.sha256) == 64
+    assert model.inputs == ("x",)
+    assert model.asked_bytes == 2 * 16
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08", SHIPPED[:1000], b"\x00" * 64, SHIPPED[:-1]])
+def test_what_is_no_whole_model_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match=r"bad\.onnx: "):
+        open_model(tmp_path / "bad.onnx")
+
+
+def test_no_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.onnx", tmp_path):
+        with pytest.raises(ModelError, match="no such file"):
+            open_model(path)
+
+
+def test_limits_of_size_nodes_and_memory_hold(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["t"]), helper.make_node("Relu", ["t"], ["y"])]
+    path = write(tmp_path, nodes)
+    for limits, said in (
+        (Limits(file_bytes=20), "larger than 20 bytes"),
+        (Limits(nodes=1), "2 nodes; the limit is 1"),
+        (Limits(memory_bytes=30), "asks for 32 bytes of memory; the limit is 30"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            open_model(path, limits)
+
+
+def test_all_problems_of_limits_are_told() -> None:
+    assert Limits().problems() == []
+    assert [name for name, _ in Limits(file_bytes=3 * GIB, nodes=0, memory_bytes=-1).problems()] == [
+        "file_bytes",
+        "nodes",
+        "memory_bytes",
+    ]
+
+
+def huge(value: int) -> Any:
+    return helper.make_tensor("n", I64, [1], [value])
+
+
+def bombs() -> dict[str, tuple[list[Any], list[Any]]]:
+    fill, add = helper.make_node("ConstantOfShape", ["n"], ["big"]), helper.make_node("Add", ["x", "big"], ["y"])
+    chain = [
+        helper.make_node("ConstantOfShape", ["n"], ["big"]),
+        helper.make_node("ReduceMax", ["big"], ["max"], keepdims=0),
+        helper.make_node("Add", ["x", "max"], ["y"]),
+    ]
+    power = [helper.make_node("Mul", ["root", "root"], ["n"]), fill, add]
+    hidden = [helper.make_node("Pow", ["root", "two"], ["n"]), fill, add]
+    wide = [helper.make_node("Expand", ["one", "n"], ["big"]), add]
+    root, two = helper.make_tensor("root", I64, [1], [90_000]), helper.make_tensor("two", I64, [1], [2])
+    doubling = [helper.make_node("Concat", [f"t{i}"] * 2, [f"t{i + 1}"], axis=0) for i in range(40)]
+    doubling[0].input[:] = ["x", "x"]
+    doubling[-1].output[:] = ["y"]
+    return {
+        "constant of 32 GiB": ([fill, add], [huge(8 * GIB)]),
+        "constant folded away": (chain, [huge(8 * GIB)]),
+        "size computed": (power, [root]),
+        "size hidden from inference": (hidden, [root, two]),
+        "expanded": (wide, [huge(8 * GIB), helper.make_tensor("one", F32, [1], [1.0])]),
+        "doubled forty times": (doubling, []),
+    }
+
+
+@pytest.mark.parametrize("name", bombs())
+def test_a_tiny_file_that_asks_for_much_memory_is_refused(name: str, tmp_path: Path) -> None:
+    nodes, weights = bombs()[name]
+    path = write(tmp_path, nodes, weights)
+    assert path.stat().st_size < 2_500
+    with pytest.raises(ModelError, match="memory"):
+        open_model(path)
+
+
+def test_operators_and_opsets_that_the_runtime_lacks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"'Conjure' of domain 'com\.example'"):
+        open_model(write(tmp_path, [helper.make_node("Conjure", ["x"], ["y"], domain="com.example")]))
+    with pytest.raises(ModelError, match=r"'Relux' of domain 'ai\.onnx'"):
+        open_model(write(tmp_path, [helper.make_node("Relux", ["x"], ["y"])]))
+    with pytest.raises(ModelError, match="onnxruntime does not take them"):
+        open_model(write(tmp_path, relu(), opset=999))
+
+
+def external(folder: Path, location: str) -> Path:
+    weight = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    return write(folder, [helper.make_node("Add", ["x", "w"], ["y"])], [weight])
+
+
+def test_weights_beside_the_model_are_read_and_belong_to_its_content(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(np.ones(4, np.float32).tobytes())
+    path = external(tmp_path, "w.bin")
+    model = open_model(path)
+    assert model.external
+    assert open_session(model).run(None, {"x": np.zeros((1, 4), np.float32)})[0].tolist() == [[1.0] * 4]
+    (tmp_path / "w.bin").write_bytes(np.zeros(4, np.float32).tobytes())
+    assert open_model(path).sha256 != model.sha256
+    with pytest.raises(ModelError, match="16 bytes more"):
+        open_model(path, Limits(file_bytes=path.stat().st_size + 15))
+
+
+def test_weights_outside_the_model_s_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(16))
+    os.symlink(secret, folder / "link.bin")
+    for location in (str(secret), "../secret.bin", "link.bin", "missing.bin", "", "a\0b"):
+        with pytest.raises(ModelError, match="tensor 'w' keeps its data in"):
+            open_model(external(folder, location))
+
+
+def test_functions_of_its_own_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, relu())
+    model = onnx.load(path)
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("own", "F", ["a"], ["b"], relu(), opsets))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="inline"):
+        open_model(path)
+
+
+def opens_or_refuses(content: bytes, folder: Path) -> None:
+    path = folder / "fuzzed.onnx"
+    path.write_bytes(content)
+    try:
+        model = open_model(path)
+        count(model)
+        open_session(model)
+    except ModelError:
+        pass
+
+
+# The second has its weights made by operators, so most flips hit the graph
+WHOLE = {"shipped": SHIPPED, "light": light_models()["light-squeezenet"].read_bytes()}
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(end=st.integers(0, len(SHIPPED) - 1))
+def test_a_truncated_model_never_ends_in_another_error(end: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    opens_or_refuses(SHIPPED[:end], tmp_path_factory.getbasetemp())
+
+
+@settings(derandomize=True, deadline=None, max_examples=250)
+@given(
+    name=st.sampled_from(sorted(WHOLE)),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=8),
+)
+def test_flipped_bytes_never_end_in_another_error(
+    name: str, flips: list[tuple[float, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(WHOLE[name])
+    for place, change in flips:
+        content[int(place * len(content))] ^= change
+    opens_or_refuses(bytes(content), tmp_path_factory.getbasetemp())
