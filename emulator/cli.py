@@ -6,9 +6,9 @@ Exit 0: good; 1: the run failed; 2: bad input; 130: interrupted. Heavy imports w
 import argparse
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from emulator.guard import stranger
+from emulator.version import installed_version
 
 COMMANDS = {
     "compare": "the same workload in orbit, on the ground, and across the mesh",
@@ -27,14 +27,6 @@ EPILOG = """examples:
   orbitmesh inspect cloud-screen
   orbitmesh replay mesh-run
 """
-
-
-def installed_version() -> str:
-    """The version of the installed distribution."""
-    try:
-        return version("orbitmesh")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def parser() -> argparse.ArgumentParser:

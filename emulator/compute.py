@@ -44,21 +44,25 @@ class Compute:
 
     def fits(self, node: NodeState, model: str) -> bool:
         """Whether the model, with a batch of activations, fits into the node's memory."""
-        processor = node.spec.processor
-        if processor is None:
-            return False
-        need = processor.memory_bytes_needed(self.models[model], self.batch, self.precision)
-        return need <= processor.memory_bytes
+        fits = node.fits.get(model)
+        if fits is None:
+            processor = node.spec.processor
+            fits = node.fits[model] = processor is not None and (
+                processor.memory_bytes_needed(self.models[model], self.batch, self.precision) <= processor.memory_bytes
+            )
+        return fits
 
     def enqueue(self, node: NodeState, state: TaskState) -> None:
         """A task's data are here: run it when the processor is free."""
         state.stage = QUEUED
         state.at = node.name
-        state.duration_s = self.job(node, state.task.model, state.task.inferences)[0]
+        state.duration_s, state.ops = self.job(node, state.task.model, state.task.inferences)
+        if node.running is None and not node.queue:
+            self._start(node, state)
+            return
         self.sequence += 1
         heappush(node.queue, (-state.task.priority, self.sequence, state))
         node.queued_s += state.duration_s
-        self.start_next(node)
 
     def start_next(self, node: NodeState) -> None:
         """Start the most urgent queued task if the processor is idle."""
@@ -66,6 +70,9 @@ class Compute:
             return
         state = heappop(node.queue)[2]
         node.queued_s = node.queued_s - state.duration_s if node.queue else 0.0
+        self._start(node, state)
+
+    def _start(self, node: NodeState, state: TaskState) -> None:
         node.running = state
         self.runs += 1
         state.stage = RUNNING
@@ -77,9 +84,8 @@ class Compute:
     def finish(self, node: NodeState, state: TaskState) -> None:
         """A run has ended: book its operations and start the next."""
         if node.budget is not None:
-            ops = self.job(node, state.task.model, state.task.inferences)[1]
             try:
-                node.budget.record(state.started_s, self.now_s, ops)
+                node.budget.record(state.started_s, self.now_s, state.ops)
             except NodeError as error:
                 raise LedgerMismatch(f"task {state.task.id}: {error}") from error
         node.running = None

@@ -9,12 +9,12 @@ import msgspec
 
 from emulator import clock, virtual
 from emulator.assemble import Assembled
-from emulator.cli import installed_version
 from emulator.core import Core
 from emulator.recorder import Recorder
 from emulator.report import Row, responses, summarise
 from emulator.schedulers import load
 from emulator.trace import SCHEMA, Header, TraceWriter
+from emulator.version import installed_version
 from emulator.watchdog import watch
 from workloads.streams import stream, uniforms
 
@@ -29,7 +29,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     responses_s: list[float]
     trace: str | None
     wall_s: float
-    ended: Core | None = None  # the core at its end, for plots
 
     def as_document(self) -> dict[str, Any]:
         """For `--json`: the row's fields beside `trace`."""

@@ -23,48 +23,17 @@ from nodes.elements import Elements
 from nodes.epoch import Epoch
 from nodes.errors import NodeError
 from nodes.station import GroundStation
+from nodes.walker import Walker
 from workloads.imaging import Imaging
 from workloads.inference import Products
 
 MOST_BYTES = 16 << 20  # of a scenario file
+MOST_EXTENDS = 8
 MOST_DURATION_S = 366 * 86400.0
-MOST_SATELLITES = 20_000
 KNOWLEDGE = ("global",)
 PRECISIONS = ("int8", "fp16", "fp32")
 
 Problem = tuple[tuple[str | int, ...], str]
-
-
-class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Walker constellation: `total` satellites in `planes` planes, phasing factor `phasing`."""
-
-    pattern: str = "delta"
-    total: int
-    planes: int = 1
-    phasing: int = 0
-    altitude_m: float
-    inclination_deg: float
-    raan0_deg: float = 0.0
-    prefix: str = "SAT"
-
-    def problems(self) -> list[tuple[str, str]]:
-        """Every field that cannot be."""
-        found = []
-        if self.pattern not in ("delta", "star"):
-            found.append(("pattern", f"{self.pattern!r} is no pattern: delta or star"))
-        if not 1 <= self.total <= MOST_SATELLITES:
-            found.append(("total", f"{self.total} satellites; 1 to {MOST_SATELLITES} are possible"))
-        if self.planes < 1 or self.total % self.planes:
-            found.append(("planes", f"{self.planes} planes do not divide {self.total} satellites evenly"))
-        elif not 0 <= self.phasing < self.planes:
-            found.append(("phasing", f"{self.phasing}; the phasing factor is 0 to planes - 1 = {self.planes - 1}"))
-        if not 160e3 <= self.altitude_m <= 36_000e3:
-            found.append(("altitude_m", f"{self.altitude_m} m; 160e3 to 36000e3 m above the Earth are possible"))
-        if not 0.0 <= self.inclination_deg <= 180.0:
-            found.append(("inclination_deg", f"{self.inclination_deg}; 0 to 180 degrees"))
-        if not -360.0 <= self.raan0_deg <= 360.0:
-            found.append(("raan0_deg", f"{self.raan0_deg}; -360 to 360 degrees"))
-        return found
 
 
 class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,7 +100,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     products: Products = Products()
     models: dict[str, str] = {}  # name -> path of an ONNX file, relative to the scenario
     faults: list[Fault] = []
-    policies: list[str] = ["bent-pipe", "onboard", "mesh"]
+    policies: tuple[str, ...] = ("bent-pipe", "onboard", "mesh")
 
 
 @dataclass(frozen=True)
@@ -145,8 +114,8 @@ class LoadedScenario:
 
     @property
     def sha256(self) -> str:
-        """Of the text."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """Of the whole scenario in one canonical form, whatever it extends and however it is laid out."""
+        return hashlib.sha256(msgspec.json.encode(self.scenario, order="sorted")).hexdigest()
 
     def refuse(self, problems: list[Problem]) -> ScenarioError:
         """One error that names source, line, field and problem of each."""
@@ -166,29 +135,13 @@ def shipped() -> list[str]:
 
 def load(name: str, **overrides: Any) -> LoadedScenario:
     """Read a scenario by name or path; `overrides` (seed, duration_s) replace fields. Raises `ScenarioError`."""
-    if name in shipped():
-        text = (files("emulator.scenarios") / f"{name}.toml").read_text(encoding="utf-8")
-        return parse(text, f"{name}.toml", None, **overrides)
-    path = Path(name)
-    if not path.is_file():
-        close = get_close_matches(name, shipped(), 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ScenarioError(f"{name}: no such file and no shipped scenario{hint} Shipped: {', '.join(shipped())}")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ScenarioError(f"{name}: {path.stat().st_size} bytes; a scenario has at most {MOST_BYTES}")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{name}: cannot be read as UTF-8 text: {error}") from error
-    return parse(text, name, path.resolve().parent, **overrides)
+    text, folder = _read(name)
+    return parse(text, name if folder is not None else f"{name}.toml", folder, **overrides)
 
 
 def parse(text: str, source: str, folder: Path | None, **overrides: Any) -> LoadedScenario:
     """Check a scenario's text in full. Raises `ScenarioError`."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{source}: is not TOML: {error}") from error
+    table = _table(text, source, folder, 0)
     table.update({key: value for key, value in overrides.items() if value is not None})
     try:
         scenario = msgspec.convert(table, Scenario)
@@ -199,6 +152,51 @@ def parse(text: str, source: str, folder: Path | None, **overrides: Any) -> Load
     if problems:
         raise loaded.refuse(problems)
     return loaded
+
+
+def _read(name: str) -> tuple[str, Path | None]:
+    """The text of a scenario, and its folder unless it ships."""
+    if name in shipped():
+        return (files("emulator.scenarios") / f"{name}.toml").read_text(encoding="utf-8"), None
+    path = Path(name)
+    if not path.is_file():
+        close = get_close_matches(name, shipped(), 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ScenarioError(f"{name}: no such file and no shipped scenario{hint} Shipped: {', '.join(shipped())}")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ScenarioError(f"{name}: {path.stat().st_size} bytes; a scenario has at most {MOST_BYTES}")
+        return path.read_text(encoding="utf-8"), path.resolve().parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{name}: cannot be read as UTF-8 text: {error}") from error
+
+
+def _table(text: str, source: str, folder: Path | None, depth: int) -> dict[str, Any]:
+    """The text as a table, laid over the scenario that it extends."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{source}: is not TOML: {error}") from error
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str) or depth >= MOST_EXTENDS:
+        raise ScenarioError(f"{source}: extends: {base!r}; give one scenario's name, at most {MOST_EXTENDS} deep")
+    if base not in shipped():
+        if folder is None or not (folder / base).resolve().is_relative_to(folder):
+            raise ScenarioError(f"{source}: extends: {base!r} is neither a shipped scenario nor in this one's folder")
+        base = str(folder / base)
+    base_text, base_folder = _read(base)
+    return _laid_over(_table(base_text, base, base_folder, depth + 1), table)
+
+
+def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _laid_over(base[key], value) if both else value
+    return merged
 
 
 def _problems(scenario: Scenario) -> list[Problem]:

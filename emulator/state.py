@@ -20,7 +20,7 @@ class TaskState:
     """One task, from capture to its end."""
 
     __slots__ = (
-        "at", "delivered_s", "duration_s", "epoch", "finished_s", "how", "outcome", "reason", "relay", "run", "stage",
+        "at", "delivered_s", "duration_s", "finished_s", "how", "ops", "outcome", "reason", "relay", "run", "stage",
         "started_s", "target", "task",
     )  # fmt: skip
 
@@ -31,8 +31,8 @@ class TaskState:
         self.target: str | None = None  # where it is to be inferred; None: at the first station reached
         self.relay = False
         self.run = 0  # number of the current or last run
-        self.epoch = 0  # rises when a decision is withdrawn, so that old messages are refused
-        self.duration_s = 0.0
+        self.duration_s = 0.0  # of its run, on the processor it was queued at
+        self.ops = 0
         self.started_s = -1.0
         self.finished_s = -1.0
         self.delivered_s = -1.0
@@ -91,7 +91,7 @@ class NodeState:
     """One node: its processor's queue, its transmitters, its storage."""
 
     __slots__ = (
-        "budget", "busy_until_s", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running", "spec",
+        "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running", "spec",
         "stored_bytes", "sunlit", "up",
     )  # fmt: skip
 
@@ -109,4 +109,5 @@ class NodeState:
         self.running: TaskState | None = None
         self.busy_until_s = 0.0
         self.jobs: dict[tuple[str, int], tuple[float, int]] = {}  # (model, inferences) -> (duration_s, ops)
+        self.fits: dict[str, bool] = {}  # model -> whether it fits into memory
         self.budget: OpsLedger | None = None

@@ -14,7 +14,7 @@ from math import inf
 from emulator.orders import Order, Send, Wake
 from emulator.state import RESULT, LinkAccount, Message, NodeState, Port
 from emulator.world import STATION, World
-from links.routing import earliest_arrival, least_delay
+from links.routing import ContactGraph, earliest_arrival, least_delay
 from links.transfer import bits_until, delay_s, finish_s
 
 RADIO = "radio"
@@ -26,6 +26,7 @@ class Transport:
     def __init__(self, world: World, nodes: dict[str, NodeState]) -> None:
         self.nodes = nodes
         self.contacts = world.plan.contacts
+        self.graph = ContactGraph(self.contacts)
         self.refresh_s = world.settings.route_refresh_s
         self.now_s = 0.0
         self.orders: list[Order] = []
@@ -191,8 +192,9 @@ class Transport:
         return port
 
     def _enqueue(self, here: str, port: Port, message: Message) -> None:
-        if not port.queue and port.contact >= 0 and port.free_s <= self.now_s and message.target in (None, port.peer):
-            if self._send(here, port, message):
+        if not port.queue and port.contact >= 0 and port.free_s <= self.now_s:
+            bound_elsewhere = port.to == RADIO and message.target is not None and message.target != port.peer
+            if not bound_elsewhere and self._send(here, port, message):
                 return
         self.sequence += 1
         is_result = message.what == RESULT
@@ -293,7 +295,7 @@ class Transport:
     def _first_future_hop(self, here: str, target: str) -> str | None:
         key = (here, target)
         if key not in self._future:
-            route = earliest_arrival(self.contacts, here, target, self.now_s)
+            route = earliest_arrival(self.graph, here, target, self.now_s)
             self._future[key] = route.hops[0] if route is not None and route.hops else None
         return self._future[key]
 

@@ -59,10 +59,7 @@ def _contacts(
             size_s = (stop_s - start_s) / n
             part = [values[first : first + 2 * n + 1] for values in sampled]
             first += 2 * n + 1
-            if (
-                size_s > 2.0 * LEAST_STEP_S
-                and _error_s(part, size_s) > DELAY_ERROR_S
-            ):
+            if size_s > 2.0 * LEAST_STEP_S and _error_s(part, size_s) > DELAY_ERROR_S:
                 finer[at] = 2 * n
                 continue
             knots = [values[::2] for values in part]

@@ -18,7 +18,7 @@ def sample_grid(duration_s: float, step_s: float = 30.0) -> Array:
     if duration_s < 8.0 * step_s:
         return np.asarray(np.linspace(0.0, duration_s, 9), dtype=np.float64)
     count = int(np.ceil(duration_s / step_s - 1e-9))
-    grid = np.arange(count + 1) * step_s
+    grid: Array = np.arange(count + 1) * np.float64(step_s)
     grid[-1] = duration_s
     return grid
 

@@ -5,6 +5,7 @@ Every way of stating elements (TLE, OMM, Walker, TOML) ends here, and only `satr
 numbers give the same orbit whatever file they came from.
 """
 
+from collections.abc import Sequence
 from math import isfinite, pi
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ class Elements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return found
 
 
-def require_orbits(elements: "list[Elements] | tuple[Elements, ...]") -> None:
+def require_orbits(elements: Sequence[Elements]) -> None:
     """Raise one ElementsError that names every satellite, field and value that is no orbit."""
     found = [f"{each.name or '(no name)'}: {field} {text}" for each in elements for field, text in each.problems()]
     if found:

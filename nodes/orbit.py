@@ -1,7 +1,7 @@
 """One ephemeris per run: all satellites propagated once with SGP4, then read at any instant by cubic Hermite.
 
 Frame: TEME of date (true equator, mean equinox), what SGP4 yields; ranges between satellites need no other.
-A 60 s grid is within 0.34 m of SGP4 in low Earth orbit (`benchmarks/evidence_ephemeris.py` measures it).
+A 60 s grid is within 0.4 m of SGP4 at 500 km (`benchmarks/evidence_ephemeris.py` measures it).
 No file, no network, no clock.
 """
 
@@ -20,8 +20,9 @@ Array = NDArray[np.float64]
 
 M_PER_KM = 1000.0
 DAY_S = 86_400.0
-STEP_S = 60.0  # within 0.34 m: benchmarks/evidence_ephemeris.py
+STEP_S = 60.0  # within 0.4 m at 500 km: benchmarks/evidence_ephemeris.py
 MARGIN_S = 60.0  # light crosses 18 million km in it: lookups past the end for light time stay inside
+BLOCK = 128  # instants interpolated at a time
 MAX_STATES = 200_000_000  # 9.6 GB of positions and velocities; more is a mistake in the scenario
 AGE_LIMIT_DAYS = 14.0  # "generally only accurate for a week or two around the epoch": Skyfield, EarthSatellite
 
@@ -63,7 +64,7 @@ class Ephemeris:
         require_orbits(elements)
         before = int(np.ceil(margin_s / step_s))
         steps = max(1, int(np.ceil((duration_s + margin_s) / step_s - 1e-9)))
-        times_s = np.arange(-before, steps + 1) * step_s
+        times_s: Array = np.arange(-before, steps + 1, dtype=np.float64) * step_s
         errors, positions, velocities = SatrecArray([satrec(each) for each in elements]).sgp4(*epoch.jd_utc(times_s))
         if errors.any():
             raise ElementsError(_failures(names, errors, times_s, epoch))
@@ -79,23 +80,33 @@ class Ephemeris:
     @property
     def grid_s(self) -> Array:
         """The instants of the grid (K,), in seconds since the epoch."""
-        return self.start_s + np.arange(self._positions.shape[1]) * self.step_s
+        return self.start_s + np.arange(self._positions.shape[1], dtype=np.float64) * self.step_s
 
     def states(self, times_s: ArrayLike) -> hermite.State:
         """Positions (n, T, 3) in metres and velocities (n, T, 3) in m/s, TEME, at `times_s` (T,).
 
         Cubic Hermite and its derivative. Raises NodeError for an instant outside `start_s` to `stop_s`.
         """
-        start, stop, part = self._cells(times_s)
-        return hermite.position(start, stop, self.step_s, part), hermite.velocity(start, stop, self.step_s, part)
+        times = np.atleast_1d(np.asarray(times_s, np.float64))
+        if times.size <= BLOCK:
+            start, stop, part = self._cells(times)
+            return hermite.position(start, stop, self.step_s, part), hermite.velocity(start, stop, self.step_s, part)
+        found = np.empty((2, len(self._names), times.size, 3))
+        for first in range(0, times.size, BLOCK):  # in blocks, so that intermediate arrays stay small
+            found[:, :, first : first + BLOCK] = self.states(times[first : first + BLOCK])
+        return found[0], found[1]
 
     def positions(self, times_s: ArrayLike) -> Array:
         """Positions (n, T, 3) as `states`, for about half its cost."""
-        start, stop, part = self._cells(times_s)
+        start, stop, part = self._cells(np.atleast_1d(np.asarray(times_s, np.float64)))
         return hermite.position(start, stop, self.step_s, part)
 
-    def _cells(self, times_s: ArrayLike) -> tuple[hermite.State, hermite.State, Array]:
-        times = np.atleast_1d(np.asarray(times_s, np.float64))
+    def only(self, row: int) -> "Ephemeris":
+        """The ephemeris of one satellite alone, sharing the grid."""
+        one = self._positions[row : row + 1], self._velocities[row : row + 1]
+        return Ephemeris(self._names[row : row + 1], self.start_s, self.step_s, one)
+
+    def _cells(self, times: Array) -> tuple[hermite.State, hermite.State, Array]:
         good = (times >= self.start_s) & (times <= self.stop_s)  # False for NaN
         if not good.all():
             raise NodeError(
@@ -120,8 +131,8 @@ def age_warnings(
         if max(old_days, early_days) > limit_days:
             age = f"{old_days:.1f} days old at its end" if old_days >= early_days else f"{early_days:.1f} days ahead"
             found.append(
-                f"{each.name}: elements of {each.epoch} are {age} (scenario from {epoch.utc}, limit {limit_days:g} days); "
-                "SGP4 drifts by kilometres a day then, take elements nearer to the date"
+                f"{each.name}: elements of {each.epoch} are {age} (scenario from {epoch.utc}, limit {limit_days:g} "
+                "days); SGP4 drifts by kilometres a day then, take elements nearer to the date"
             )
     return found
 
@@ -144,7 +155,7 @@ def _require_grid(satellites: int, duration_s: float, step_s: float, margin_s: f
 
 def _failures(names: Sequence[str], errors: NDArray[np.uint8], times_s: Array, epoch: Epoch) -> str:
     lines = ["SGP4 cannot propagate these satellites; leave them out or take other elements:"]
-    for row in np.flatnonzero(errors.any(axis=1)):
+    for row in np.flatnonzero(errors.any(axis=1)).tolist():
         first = int(np.argmax(errors[row] != 0))
         code = int(errors[row, first])
         lines.append(f"  {names[row]}: code {code} ({SGP4_ERRORS[code]}) at {epoch.iso(float(times_s[first]))}")

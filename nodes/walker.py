@@ -2,8 +2,8 @@
 
 Source: J. G. Walker, "Satellite constellations", Journal of the British Interplanetary Society 37 (1984), in the
 notation i: t/p/f. The altitude sets the mean motion by Kepler's third law with WGS72. SGP4 reads it as Kozai's mean
-motion and adds the Earth's oblateness, so the radius flown differs from Earth radius plus altitude: at 500 km and
-97.4 deg it runs from RADIUS_LOW to RADIUS_HIGH km off over an orbit, measured in tests/nodes/test_walker.py.
+motion and adds the Earth's oblateness, so the radius flown differs from Earth radius plus altitude: over one orbit by
+-7.5 to +7.4 km at 500 km and 97.4 deg, by -7.1 to +4.8 km at 550 km and 53 deg (tests/nodes/test_walker.py).
 """
 
 from math import isfinite, pi, sqrt
@@ -88,10 +88,7 @@ class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return made
 
     def _one(self, plane: int, slot: int, slots: int, epoch: str) -> Elements:
-        if self.half_slot_shift:
-            shift = 0.5 * (plane % 2) / slots
-        else:
-            shift = self.phasing * plane / self.satellites
+        shift = 0.5 * (plane % 2) / slots if self.half_slot_shift else self.phasing * plane / self.satellites
         motion = self.mean_motion_rev_per_day
         return Elements(
             name=f"{self.prefix}{plane}-{slot}" if self.planes > 1 else f"{self.prefix}{slot}",

@@ -15,3 +15,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("scenario", metavar="SCENARIO", help="a TOML file, or the name of one that ships")
     parser.add_argument("--at", required=True, metavar="UTC", help="an instant within the scenario, ISO 8601")
+
+
+def carry_out(options: argparse.Namespace) -> None:
+    """Build the contact plan and read the instant off it."""
+    from emulator import console
+    from emulator.links_report import pairs_at
+    from emulator.scenario import load
+
+    loaded = load(options.scenario)
+    with console.progress(options.json) as bar:
+        report = pairs_at(loaded, options.at, bar)
+    if options.json:
+        console.print_json(report)
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{loaded.scenario.name} at {report.at}")
+    for title in ("a", "b", "up", "reason", "range", "one-way delay", "rate"):
+        table.add_column(title, justify="right" if title in ("range", "one-way delay", "rate") else "left")
+    rows = [*report.links, *report.downlinks]
+    for row in rows[:MOST_ROWS]:
+        table.add_row(
+            row.a,
+            row.b,
+            "up" if row.up else "",
+            row.reason,
+            f"{row.range_m / 1e3:,.2f} km",
+            f"{row.delay_s * 1e3:.4f} ms",
+            console.scaled(row.bits_per_s, "bit/s") if row.up else "-",
+        )
+    console.out.print(table)
+    if len(rows) > MOST_ROWS:
+        console.out.print(f"... and {len(rows) - MOST_ROWS} more pairs; --json has them all", highlight=False)
+    console.out.print(report.connectivity.sentence().replace("At the start", f"At {report.at}"), highlight=False)

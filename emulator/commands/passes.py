@@ -17,3 +17,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-elevation", type=float, metavar="DEG", help="elevation mask in degrees (10)")
     parser.add_argument("--start", metavar="UTC", help="ISO 8601")
     parser.add_argument("--stop", metavar="UTC", help="ISO 8601")
+
+
+def carry_out(options: argparse.Namespace) -> None:
+    """Find the passes and print them."""
+    from emulator import console
+    from emulator.errors import BadInput
+    from emulator.passes_report import of_elements, of_scenario
+
+    if (options.scenario is None) == (options.tle is None):
+        raise BadInput("passes needs a SCENARIO, or --tle FILE with --site, --start and --stop; not both")
+    if options.scenario is not None:
+        if options.site is not None:
+            raise BadInput("--site goes with --tle; a scenario has its own stations")
+        report = of_scenario(options.scenario, options.min_elevation, options.start, options.stop)
+    else:
+        missing = [f"--{n}" for n in ("site", "start", "stop") if getattr(options, n) is None]
+        if missing:
+            raise BadInput(f"--tle needs {', '.join(missing)} too")
+        mask_deg = 10.0 if options.min_elevation is None else options.min_elevation
+        report = of_elements(options.tle, options.site, mask_deg, options.start, options.stop)
+    if options.json:
+        console.print_json(report)
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{len(report.passes)} passes")
+    for title in ("satellite", "station", "rise (UTC)", "culminate", "set", "highest"):
+        table.add_column(title, justify="right" if title == "highest" else "left")
+    for one in report.passes:
+        rise, fall = one.rise or "before start", one.set or "after stop"
+        table.add_row(one.satellite, one.station, rise, one.culminate[11:], fall[11:] if one.set else fall, f"{one.max_elevation_deg:.2f}°")
+    console.out.print(table)

@@ -18,11 +18,11 @@ from workloads.sessions import ROLE, open_session
 SCREEN = shipped_models()["cloud-screen"]
 THRESHOLD = Products().cloudy_above
 
-# Held out: the bank of this seed served neither training (7001) nor the training script's own score (9001, which
-# gave pixels 0.9405 and decisions 0.9700 on 400 tiles). The floors are three standard errors of 300 tiles below
-# that: pixel accuracy varies by 0.10 from tile to tile, a decision is right or wrong (0.17).
+# Held out: the bank of this seed served neither training (7001) nor the training script's own score (9001: pixels
+# 0.9405, decisions 0.9700 on 400 tiles). Measured here 0.9328 and 0.9700; the floors lie three standard errors of
+# 300 tiles below (0.0047, as pixel accuracy varies by 0.081 from tile to tile, and 0.0098 for right or wrong).
 HELD_OUT_SEED, HELD_OUT_TILES = 424_242, 300
-PIXEL_FLOOR = 0.92
+PIXEL_FLOOR = 0.918
 DECISION_FLOOR = 0.94
 BASELINE_MARGIN = 0.05  # over the best threshold of brightness there is
 
