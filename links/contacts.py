@@ -58,7 +58,8 @@ class ContactPlan(msgspec.Struct, frozen=True):
     """All contacts and gaps from 0 to `duration_s`; for every pair listed they fill that time without overlap.
 
     Every pair of satellites and every satellite with every station is listed; in constellations of more than
-    `links.plan.FULL_PAIRS` satellites only the laser pairs that the topology may want.
+    `links.network.FULL_PAIRS` satellites only the laser pairs that the topology wants at some time (`+grid`, `fixed`:
+    that it names).
     """
 
     duration_s: float

@@ -8,16 +8,17 @@ from math import isfinite
 
 import numpy as np
 
-from links.contacts import NOT_CHOSEN, Contact, ContactPlan, Gap
+from links.contacts import ACQUIRING, NO_FREE_TERMINAL, NOT_CHOSEN, Contact, ContactPlan, Gap
 from links.errors import LinkError
 from links.geometry import horizon_m, ranges_m
 from links.knots import Stretch, laser_contacts, radio_contacts
-from links.network import Network, Sorted
+from links.network import FULL_PAIRS, Network, Sorted
 from links.schedule import UP, antenna_schedule, laser_schedule
 from links.tracks import Index, Track, sample_grid
 from links.visibility import VISIBLE, Timeline, laser_timelines, radio_timelines
 
-MAX_SAMPLES = 400_000_000  # pairs x instants of the sample grid that a plan is tried for: a minute or so
+WANTED = (UP, ACQUIRING, NO_FREE_TERMINAL)
+MAX_SAMPLES = 100_000_000  # pairs x instants of the sample grid that a plan is tried for: a minute or so
 
 
 def build_plan(network: Network, duration_s: float) -> ContactPlan:
@@ -60,6 +61,9 @@ def _lasers(nodes: Sorted, track: Track, duration_s: float) -> tuple[list[Contac
     decided = laser_schedule(track, nodes.candidates, candidates_seen, network.topology, network.laser, nodes.plane)
     for at, timeline in zip(chosen, decided, strict=True):
         states[at] = timeline
+    if len(nodes.names) > FULL_PAIRS and network.topology.kind not in ("+grid", "fixed"):
+        wanted = [at for at, timeline in enumerate(states) if any(state in WANTED for _, state in timeline)]
+        pairs, states = pairs[wanted], [states[at] for at in wanted]
     up, gaps = _split(states, pairs, nodes.names, nodes.names, duration_s)
     return laser_contacts(track, nodes.names, up, network.laser), gaps
 

@@ -1,8 +1,9 @@
 """Who gets the terminals and antennas over time, from timelines of what geometry allows.
 
-Lasers are decided on every multiple of `DECISION_S` and whenever a candidate pair comes into or out of sight: links
-that are still seen and wanted are kept, then the wanted ones are granted nearest first (`links/topology.py`). A link
-chosen at 0 counts as already acquired. Radios are decided whenever a satellite rises or sets: a contact once begun is
+Lasers are decided on every multiple of `DECISION_S` and whenever a candidate pair comes into or out of sight (of more
+than `EVENTFUL_PAIRS` candidates only on the multiples; a link out of sight is lost at once in any case): links that
+are still seen and wanted are kept, then the wanted ones are granted nearest first (`links/topology.py`). A link chosen
+at 0 counts as already acquired. Radios are decided whenever a satellite rises or sets: a contact once begun is
 kept until the satellite sets; a free antenna takes the free satellite in view that stays longest. Ties go by name.
 """
 
@@ -21,6 +22,7 @@ from links.visibility import VISIBLE, Timeline
 UP = "up"
 LINKED = "linked"
 DECISION_S = 60.0
+EVENTFUL_PAIRS = 10_000
 
 
 def laser_schedule(
@@ -31,29 +33,29 @@ def laser_schedule(
     changes = sorted((t, at, state) for at, timeline in enumerate(seen) for t, state in timeline)
     visible = np.zeros(len(pairs), dtype=np.bool_)
     linked = visible.copy()
-    why = [""] * len(pairs)
-    before = np.full(len(pairs), -1)
+    before = np.zeros(len(pairs), dtype=np.intp)
     done = 0
     for now_s in _decision_times(seen, float(track.grid_s[-1])):
-        touched = []
         while done < len(changes) and changes[done][0] <= now_s:
-            _, at, state = changes[done]
-            visible[at], why[at] = state == VISIBLE, state
-            touched.append(at)
+            changed_s, at, state = changes[done]
+            visible[at] = state == VISIBLE
+            linked[at] = linked[at] and visible[at]
+            before[at] = 1 if visible[at] else 0
+            states[at].append((changed_s, NOT_CHOSEN if visible[at] else state))
             done += 1
         wanted, linked = _decide(track, pairs, visible, linked, now_s, topology, laser, plane)
         code = np.where(linked, 3, np.where(wanted, 2, np.where(visible, 1, 0)))
-        differs = np.nonzero(code != before)[0].tolist() + [at for at in touched if code[at] == before[at] == 0]
-        for at in differs:
-            text = (why[at], NOT_CHOSEN, NO_FREE_TERMINAL, LINKED)[code[at]]
-            states[at].append((now_s, text))
+        for at in np.nonzero(code != before)[0].tolist():
+            states[at].append((now_s, ("", NOT_CHOSEN, NO_FREE_TERMINAL, LINKED)[code[at]]))
         before = code
     return [_acquire(timeline, laser.acquisition_s) for timeline in states]
 
 
 def _decision_times(seen: list[Timeline], stop_s: float) -> list[float]:
-    times = {t for timeline in seen for t, _ in timeline if t < stop_s}
-    return sorted(times.union((np.arange(int(np.ceil(stop_s / DECISION_S))) * DECISION_S).tolist()))
+    times = {stop_s}.union((np.arange(int(np.ceil(stop_s / DECISION_S))) * DECISION_S).tolist())
+    if len(seen) <= EVENTFUL_PAIRS:
+        times.update(t for timeline in seen for t, _ in timeline)
+    return sorted(times)
 
 
 def _decide(

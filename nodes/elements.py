@@ -100,12 +100,15 @@ def satrec(elements: Elements) -> Any:
     """
     require_orbits((elements,))
     mjd, seconds = utc_day_and_seconds(elements.epoch)
+    snapped = round(seconds / DAY_S, TLE_DAY_DECIMALS)
+    fraction = snapped if abs(snapped * DAY_S - seconds) < EPOCH_SNAP_S else seconds / DAY_S
+    day = mjd - SGP4_MJD + SGP4_JD
     record = Satrec()
     record.sgp4init(
         GRAVITY[elements.gravity],
         "i",  # the improved mode, as Skyfield: AIAA 2006-6753
         elements.norad_cat_id if elements.norad_cat_id <= LAST_ALPHA5 else 0,
-        mjd - SGP4_MJD + seconds / DAY_S,
+        (day + fraction) - SGP4_JD,  # with the rounding of the sum, as SGP4's own reader: sgp4io.cpp
         elements.bstar,
         elements.mean_motion_dot / (REV_PER_DAY_PER_RAD_PER_MIN * 1440.0),
         elements.mean_motion_ddot / (REV_PER_DAY_PER_RAD_PER_MIN * 1440.0 * 1440.0),
@@ -116,7 +119,5 @@ def satrec(elements: Elements) -> Any:
         elements.mean_motion_rev_per_day / REV_PER_DAY_PER_RAD_PER_MIN,
         elements.raan_deg * RAD_PER_DEG,
     )
-    snapped = round(seconds / DAY_S, TLE_DAY_DECIMALS)
-    record.jdsatepoch = mjd - SGP4_MJD + SGP4_JD
-    record.jdsatepochF = snapped if abs(snapped * DAY_S - seconds) < EPOCH_SNAP_S else seconds / DAY_S
+    record.jdsatepoch, record.jdsatepochF = day, fraction
     return record

@@ -21,7 +21,7 @@ CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "DeformConv": 1, "Q
 PRODUCTS = ("MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul", "MatMulNBits")
 RECURRENT = ("LSTM", "GRU", "RNN")
 # These multiply and accumulate too, in numbers that the shapes alone do not give
-NOT_COUNTED = {"Einsum", "Attention", "Loop", "Scan", "If", "DFT", "STFT", "FlexAttention", "LinearAttention"}
+NOT_COUNTED = {"Einsum", "Attention", "DFT", "STFT", "FlexAttention", "LinearAttention"}
 
 
 class TypeCount(msgspec.Struct, frozen=True, kw_only=True):

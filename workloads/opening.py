@@ -2,7 +2,7 @@
 
 Rules: the file is read once and what was checked is what runs; every refusal is a ModelError that says why.
 Refused: no ONNX, over the limits of size, nodes or memory, weights outside the model's folder, unknown operators,
-an opset that onnxruntime does not know, memory that cannot be bounded. What a checked model computes is its own.
+an opset that onnxruntime does not know, control flow, memory that cannot be bounded. What a checked model computes is its own.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 2 * GIB - 1  # a protobuf message ends here: protobuf.dev, enco
 KNOWN_DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 # Operators whose output can be far larger than their inputs: their output shape has to be known beforehand
 MAKERS = frozenset({
-    "ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "Loop", "Scan", "EyeLike",
+    "ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike",
     "ConcatFromSequence", "SequenceConstruct", "SequenceInsert", "SplitToSequence", "Col2Im", "MaxUnpool",
     "CenterCropPad", "RandomNormal", "RandomUniform", "AffineGrid", "ConvTranspose", "Einsum", "MatMul", "Gemm",
 })  # fmt: skip
@@ -83,7 +83,7 @@ def _open(path: Path, limits: Limits, dims: Mapping[str, int]) -> OpenModel:
 
     data = _read(path, limits.file_bytes)
     model = _parse(data)
-    nodes = [node for graph in sizes.graphs(model.graph) for node in graph.node]
+    nodes = model.graph.node
     if len(nodes) > limits.nodes:
         raise ModelError(f"{len(nodes)} nodes; the limit is {limits.nodes}: raise `nodes` if you trust the file")
     _check_operators(model, nodes)
@@ -145,6 +145,8 @@ def _texts(message: Any) -> Iterator[Any]:
 def _check_operators(model: Any, nodes: Iterable[Any]) -> None:
     import onnx
 
+    from workloads.tensors import has_graph
+
     opsets: dict[str, int] = {}
     for entry in model.opset_import:
         opsets["" if entry.domain == "ai.onnx" else entry.domain] = entry.version
@@ -159,6 +161,8 @@ def _check_operators(model: Any, nodes: Iterable[Any]) -> None:
             known = not ours or node.op_type in ours
         elif known:
             known = onnx.defs.has(node.op_type, opsets[domain], domain)
+        if has_graph(node):
+            raise ModelError(f"node {name!r} is control flow ({node.op_type}): what it costs depends on the data")
         if not known:
             raise ModelError(
                 f"node {name!r} asks for operator {node.op_type!r} of domain {domain or 'ai.onnx'!r}, opset "
@@ -196,10 +200,8 @@ def _runtime_operators() -> frozenset[str]:
 
 def _external_files(path: Path, model: Any, nodes: Iterable[Any], limit: int) -> list[Path]:
     """The weight files beside the model, each inside its folder even after links are followed."""
-    from workloads.tensors import graphs
-
-    tensors = [tensor for graph in graphs(model.graph) for tensor in graph.initializer]
-    tensors += [part for g in graphs(model.graph) for t in g.sparse_initializer for part in (t.values, t.indices)]
+    tensors = [*model.graph.initializer]
+    tensors += [part for each in model.graph.sparse_initializer for part in (each.values, each.indices)]
     for node in nodes:
         for a in node.attribute:
             tensors += [a.t, *a.tensors, a.sparse_tensor.values, a.sparse_tensor.indices]
