@@ -5,15 +5,17 @@ heap of tuples. Every task crosses 0 to 3 links (store and forward, FIFO), is pr
 down by the radio of the node it was processed on. All three must agree on when each task ends.
 """
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 
 import simpy
 
 from emulator.core import Core
-from emulator.decisions import Assign
+from emulator.decisions import Assign, Decision
 from emulator.events import Captured, ContactOpened, Event
-from emulator.recorder import Recorder
+from emulator.recorder import Door, Recorder
+from emulator.view import View
 from emulator.virtual import run
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
 from links.contacts import ContactPlan, constant_contact
@@ -32,6 +34,7 @@ RADIO_BITS_PER_S = 1e9
 OPS_PER_S = 1e9
 UNITS = 40_000  # 40 ms of work
 RATE_PER_S = 15.0  # a node, 60 % busy
+END_S = 36_000.0  # all is over long before
 SATELLITES = [f"S{i:02d}" for i in range(NODES)]
 
 Arrival = tuple[float, int, int]  # at_s, node, hops
@@ -52,14 +55,13 @@ def arrivals(duration_s: float, seed: int = 1) -> list[Arrival]:
     return sorted(found)
 
 
-def in_the_core(tasks: list[Arrival], duration_s: float, record: bool = True) -> tuple[list[float], int]:
-    """End times in order of arrival, and events handled, in the emulator's core behind its recorder."""
-    end_s = duration_s + 3600.0
+def ring() -> tuple[World, list[Event]]:
+    """The twelve as the core is told of them, and the facts that open their links: a station below every satellite."""
     contacts = []
     for i, name in enumerate(SATELLITES):
         a, b = sorted((name, SATELLITES[(i + 1) % NODES]))
-        contacts.append(constant_contact(a, b, 0.0, end_s, HOP_S, LASER_BITS_PER_S))
-        contacts.append(constant_contact(name, f"G{i:02d}", 0.0, end_s, DOWN_S, RADIO_BITS_PER_S, "radio"))
+        contacts.append(constant_contact(a, b, 0.0, END_S, HOP_S, LASER_BITS_PER_S))
+        contacts.append(constant_contact(name, f"G{i:02d}", 0.0, END_S, DOWN_S, RADIO_BITS_PER_S, "radio"))
     contacts.sort(key=lambda c: (c.start_s, c.a, c.b))
     processor = Processor(
         name="unit", peak_ops_per_s={"int8": OPS_PER_S}, efficiency=1.0, memory_bytes_per_s=1e15, memory_bytes=1e15,
@@ -69,26 +71,43 @@ def in_the_core(tasks: list[Arrival], duration_s: float, record: bool = True) ->
     nodes += [NodeSpec(name=f"G{i:02d}", kind=STATION) for i in range(NODES)]
     world = World(
         nodes=nodes,
-        plan=ContactPlan(end_s, tuple(contacts), ()),
+        plan=ContactPlan(END_S, tuple(contacts), ()),
         models={UNIT_WORK.name: UNIT_WORK},
-        settings=Settings(duration_s=end_s, batch=1, route_refresh_s=end_s),
+        settings=Settings(duration_s=END_S, batch=1, route_refresh_s=END_S),
     )
-    bound = {}
-    facts: list[Event] = [ContactOpened(0.0, c.a, n) for n, c in enumerate(contacts)]
-    for number, (at_s, node, hops) in enumerate(tasks):
-        name = f"{number:06d}"
-        bound[name] = SATELLITES[(node + hops) % NODES]
-        task = Task(name, at_s, SATELLITES[node], RAW_BYTES, UNIT_WORK.name, UNITS, 0, 1e9, 0)
-        facts.append(Captured(at_s, task.node, task))
+    return world, [ContactOpened(0.0, c.a, n) for n, c in enumerate(contacts)]
 
-    def ahead(view):  # type: ignore[no-untyped-def]
-        for task in view.waiting:
-            yield Assign(task.id, bound[task.id], relay=False)
 
-    core = Core(world, ahead)
-    answer = Outcome("clear", 0.0, RESULT_BYTES)
-    run(Recorder(core) if record else core, facts, end_s, lambda task: answer)
-    return [core.tasks[f"{n:06d}"].delivered_s for n in range(len(tasks))], core.events
+class InTheCore:
+    """The emulator's core behind its recorder, built and ready; `run` is what is timed, and can be called once."""
+
+    def __init__(self, tasks: list[Arrival], record: bool = True) -> None:
+        world, self._facts = ring()
+        bound = {}
+        self._names = [f"{number:06d}" for number in range(len(tasks))]
+        for name, (at_s, node, hops) in zip(self._names, tasks, strict=True):
+            bound[name] = SATELLITES[(node + hops) % NODES]
+            task = Task(name, at_s, SATELLITES[node], RAW_BYTES, UNIT_WORK.name, UNITS, 0, 1e9, 0)
+            self._facts.append(Captured(at_s, task.node, task))
+
+        def ahead(view: View) -> Iterator[Decision]:
+            for task in view.waiting:
+                yield Assign(task.id, bound[task.id], relay=False)
+
+        self.core = Core(world, ahead)
+        self._recorder = Recorder(self.core)
+        self._door: Door = self._recorder if record else self.core
+
+    def run(self) -> int:
+        """Run to the end, digest included; returns the events handled."""
+        answer = Outcome("clear", 0.0, RESULT_BYTES)
+        run(self._door, self._facts, END_S, lambda task: answer)
+        self._recorder.digest()
+        return self.core.events
+
+    def ends(self) -> list[float]:
+        """When each task ended, in order of arrival."""
+        return [self.core.tasks[name].delivered_s for name in self._names]
 
 
 def in_simpy(tasks: list[Arrival]) -> tuple[list[float], int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.assemble import Assembled
+from emulator.console import scaled
 from emulator.errors import BadInput
 from links.geometry import EARTH_RADIUS_M
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from emulator.run import Result
 
 COLOURS = ("#b5532a", "#2a6fb5", "#2f8f5b", "#7a4fa3", "#8a8a2a", "#555555")
+SHORTEST_S = 0.01  # the left edge of the time axis; nothing is answered sooner
+TICKS = ((0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"),
+         (3600.0, "1 h"), (21600.0, "6 h"), (86400.0, "1 d"), (864000.0, "10 d"))  # fmt: skip
 SYNTHETIC = "synthetic scenes; power and efficiency of the satellites are guesses, see docs"
 
 
@@ -65,36 +69,39 @@ def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
     scenario = assembled.loaded.scenario
     for colour, result in zip(COLOURS * len(results), results, strict=False):
         captured = max(1, result.row.tasks.captured)
-        times_s = np.maximum(np.array(result.responses_s), 1e-3)
+        times_s = np.maximum(np.array(result.responses_s), SHORTEST_S)
         share = np.arange(1, len(times_s) + 1) / captured
         label = f"{result.row.name} ({100 * len(times_s) / captured:.1f} % answered)"
-        axes.step(times_s / 60.0, share, where="post", color=colour, label=label)
+        axes.step(times_s, share, where="post", color=colour, label=label)
     axes.set_xscale("log")
+    axes.set_xlim(SHORTEST_S, max(2 * scenario.duration_s, 1.0))
+    shown = [(at_s, text) for at_s, text in TICKS if SHORTEST_S <= at_s <= 2 * scenario.duration_s]
+    axes.set_xticks([at_s for at_s, _ in shown], [text for _, text in shown])
+    axes.minorticks_off()
     axes.set_ylim(0.0, 1.02)
-    axes.set_xlabel("time from capture to insight on the ground, minutes")
+    axes.set_xlabel("time from capture to insight on the ground")
     axes.set_ylabel("share of captured scenes")
     axes.set_title(f"{scenario.name}, {scenario.duration_s / 3600:.4g} h from {scenario.epoch}", fontsize=10)
-    axes.grid(True, which="both", alpha=0.25)
+    axes.grid(True, alpha=0.25)
     axes.legend(loc="upper left", fontsize=8)
     figure.supxlabel(SYNTHETIC, fontsize=7, color="0.4")
     return figure
 
 
 def _totals(results: "Sequence[Result]") -> Any:
-    """Bytes down and operations, a bar each per scheduler, on logarithmic axes with the numbers written on."""
+    """Bytes down and operations, a bar each per scheduler, with the numbers written on."""
     figure = _figure(8.0, 3.8)
     names = [result.row.name for result in results]
     panels = (
-        ("bytes received on the ground", "B", [[float(r.row.downlink_bytes) for r in results]], [""]),
-        ("operations done", "op", [[float(r.row.ops) for r in results]], [""]),
+        ("bytes received on the ground", "B", [float(result.row.downlink_bytes) for result in results]),
+        ("operations done", "op", [float(result.row.ops) for result in results]),
     )
-    from emulator.console import scaled
-
-    for place, (title, unit, series, _) in enumerate(panels, 1):
+    for place, (title, unit, values) in enumerate(panels, 1):
         axes = figure.add_subplot(1, 2, place)
-        bars = axes.bar(names, series[0], color=[COLOURS[i % len(COLOURS)] for i in range(len(names))])
-        axes.bar_label(bars, [scaled(value, unit) for value in series[0]], fontsize=8)
-        axes.set_yscale("symlog", linthresh=max(1.0, min((v for v in series[0] if v > 0), default=1.0) / 10))
+        bars = axes.bar(names, values, color=[COLOURS[i % len(COLOURS)] for i in range(len(names))])
+        axes.bar_label(bars, [scaled(value, unit) for value in values], fontsize=8)
+        axes.set_yticks([])  # bars from zero, with their values on them
+        axes.spines[["top", "right", "left"]].set_visible(False)
         axes.margins(y=0.15)
         axes.set_title(title, fontsize=10)
         axes.tick_params(axis="x", labelsize=8, rotation=20 if len(names) > 3 else 0)

@@ -1,7 +1,7 @@
 """Train the shipped cloud-screening network on synthetic scenes and write it as ONNX; a development tool.
 
     pip install "orbitmesh[train]"
-    python scripts/train_cloud_screen.py            # about three minutes on two cores
+    python scripts/train_cloud_screen.py            # under four minutes on two cores
 
 Rules: PyTorch only here; every seed is fixed; the ONNX graph is written by hand, so it holds no exporter's
 leftovers. The bands' scaling lies in the graph: the model takes reflectance as `workloads/scenes.py` makes it.

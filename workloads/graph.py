@@ -13,8 +13,9 @@ import msgspec
 
 from workloads.errors import ModelError
 from workloads.opening import Limits, OpenModel, open_model
+from workloads.shapes import STAND_INS
 from workloads.tasks import ModelProfile
-from workloads.tensors import STAND_INS, VIEWS, Tensors, attribute, peak_bytes
+from workloads.tensors import VIEWS, Tensors, attribute, peak_bytes
 
 # Which input holds the weights, by the operator's ONNX specification
 CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "DeformConv": 1, "QLinearConv": 3}

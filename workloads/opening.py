@@ -2,7 +2,7 @@
 
 Rules: the file is read once and what was checked is what runs; every refusal is a ModelError that says why.
 Refused: no ONNX, over the limits of size, nodes or memory, weights outside the model's folder, unknown operators,
-an opset that onnxruntime does not know, control flow, memory that cannot be bounded. What a checked model computes is its own.
+an opset that onnxruntime does not know, control flow, memory without a bound. What a checked model computes is its own.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def open_model(path: Path | str, limits: Limits | None = None, dims: Mapping[str
 
 
 def _open(path: Path, limits: Limits, dims: Mapping[str, int]) -> OpenModel:
-    from workloads import tensors as sizes  # imports onnx, 0.25 s: only who opens a model pays
+    from workloads.shapes import read_tensors  # imports onnx, 0.25 s: only who opens a model pays
 
     data = _read(path, limits.file_bytes)
     model = _parse(data)
@@ -92,7 +92,7 @@ def _open(path: Path, limits: Limits, dims: Mapping[str, int]) -> OpenModel:
     for file in files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    read = sizes.read_tensors(model, dims)
+    read = read_tensors(model, dims)
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(value.name for value in model.graph.input if value.name not in held)
     asked = _check_memory(model, nodes, read, inputs, limits.memory_bytes)

@@ -74,7 +74,9 @@ def test_instants_outside_are_refused(t_s):
         ephemeris.states([0.0, t_s])
 
 
-@pytest.mark.parametrize(("duration_s", "step_s"), [(float("nan"), 60.0), (-1.0, 60.0), (1.0, 0.0), (1.0, float("inf"))])
+@pytest.mark.parametrize(
+    ("duration_s", "step_s"), [(float("nan"), 60.0), (-1.0, 60.0), (1.0, 0.0), (1.0, float("inf"))]
+)
 def test_a_grid_that_cannot_be_is_refused(duration_s, step_s):
     with pytest.raises(NodeError, match="must be a finite number of seconds"):
         Ephemeris.propagate(twelve(), Epoch(EPOCH), duration_s, step_s=step_s)

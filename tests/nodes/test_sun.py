@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +47,7 @@ def test_within_forty_arcseconds_of_de421():
         sine = np.linalg.norm(np.cross(theirs, ours), axis=1) / (theirs * theirs).sum(axis=1)
         assert np.degrees(sine).max() * 3600.0 < forty_arcseconds
         assert np.abs(np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1) - 1.0).max() < 1e-4
+    jpl.close()
 
 
 SUN = np.array([AU_M, 0.0, 0.0])
@@ -140,23 +142,47 @@ def test_penumbra_lasts_as_long_as_known():
     shell = walker_delta(12, 1, 0, 500e3, 97.4, EPOCH)
     sun = sun_positions(epoch, 0.0)
     right_ascension_deg = np.degrees(np.arctan2(sun[1], sun[0]))
-    import msgspec
-
     node_deg = (right_ascension_deg + 90.0 + 69.0) % 360.0  # the node that makes beta about 21 deg
     turned = [msgspec.structs.replace(each, raan_deg=node_deg) for each in shell]
     ephemeris = Ephemeris.propagate(turned, epoch, 6000.0)
     shadow = shadow_intervals(ephemeris, epoch, 0.0, 6000.0)[0]
-    lengths_s = [dark - start for (start, _), (dark, _) in zip(shadow.penumbra, shadow.umbra, strict=True) if start > 0.0]
+    lengths_s = [
+        dark - start for (start, _), (dark, _) in zip(shadow.penumbra, shadow.umbra, strict=True) if start > 0.0
+    ]
     assert lengths_s
     assert all(abs(length - 2 * 4.7) < 0.6 for length in lengths_s)
 
 
+class StraightLine:
+    """A body that flies past in a straight line, which cubic Hermite reproduces exactly."""
+
+    names = ("clipper",)
+
+    def __init__(self, position: np.ndarray, velocity: np.ndarray, at_s: float) -> None:
+        self.position, self.velocity, self.at_s = position, velocity, at_s
+
+    def states(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        moved = self.position + np.outer(times_s - self.at_s, self.velocity)
+        return moved[np.newaxis], np.broadcast_to(self.velocity, (1, *moved.shape))
+
+
+# A chord d inside a circle of radius R is 2 sqrt(2 R d) long: 0.3 km inside the penumbra, 124 km, 16.3 s at 7.6 km/s
 def test_a_shadow_shorter_than_the_grid_is_found():
-    epoch = Epoch(EPOCH)
-    grazing = Ephemeris.propagate(walker_delta(1, 1, 0, 500e3, 97.4, EPOCH), epoch, 6000.0)
-    (start, stop), *_ = shadow_intervals(grazing, epoch, 0.0, 6000.0)[0].penumbra
-    coarse = shadow_intervals(grazing, epoch, 0.0, 6000.0, step_s=2400.0)[0].penumbra
-    assert any(abs(a - start) < 1e-3 and abs(b - stop) < 1.0 for a, b in coarse)
+    epoch, behind_m, inside_m, middle_s = Epoch(EPOCH), 2e6, 300.0, 45.0  # 45 s: between the grid's 30 s and 60 s
+    sun = sun_positions(epoch, middle_s)
+    away = -sun / np.linalg.norm(sun)
+    side = np.cross([0.0, 0.0, 1.0], away)  # along the equator, where the Earth's radius is known
+    side /= np.linalg.norm(side)
+    sine = (SUN_RADIUS_M + EARTH_RADIUS_M) / np.linalg.norm(sun)  # of the penumbra's half angle
+    penumbra_m = (EARTH_RADIUS_M + behind_m * sine) / np.sqrt(1.0 - sine**2)
+    for offset_m, found in ((penumbra_m - inside_m, 1), (penumbra_m + inside_m, 0)):
+        clipper = StraightLine(behind_m * away + offset_m * side, 7600.0 * np.cross(away, side), middle_s)
+        (shadow,) = shadow_intervals(clipper, epoch, 0.0, 90.0)
+        assert len(shadow.penumbra) == found
+        assert shadow.umbra == ()
+        for start, stop in shadow.penumbra:
+            assert abs(stop - start - 16.3) < 0.5
+            assert abs(0.5 * (start + stop) - middle_s) < 0.5
 
 
 def test_a_window_without_length_is_refused():
