@@ -116,6 +116,9 @@ class Core:
             node.stored_bytes -= message.size_bytes
             state.delivered_s = self.now_s
             self._end(state, "done", self._label(state))
+        elif not self.compute.fits(node, state.task.model):
+            node.stored_bytes -= message.size_bytes
+            self._end(state, "lost", f"{node.name} cannot run the model")
         else:
             self.compute.enqueue(node, state)
 

@@ -12,7 +12,7 @@ import msgspec
 from emulator.events import Event
 from emulator.orders import Order
 
-_FLUSH_LINES = 4096
+_FLUSH_LINES = 256
 
 
 class Door(Protocol):

@@ -72,7 +72,7 @@ class Transport:
         if contact.kind == RADIO:
             node = self.nodes[a]
             node.radio.contact = -1
-            while self.passes[a] and self.contacts[self.passes[a][0]].stop_s <= contact.stop_s:
+            while self.passes[a] and self.contacts[self.passes[a][0]].stop_s <= self.now_s:
                 self.passes[a].pop(0)
             self._reroute(a, node.radio, relayed_only=True)
             return

@@ -84,11 +84,12 @@ class Elements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return found
 
 
-def require_orbits(elements: Sequence[Elements]) -> None:
-    """Raise one ElementsError that names every satellite, field and value that is no orbit."""
+def require_orbits(elements: Sequence[Elements], source: str = "") -> None:
+    """Raise one ElementsError that names `source` and every satellite, field and value that is no orbit."""
     found = [f"{each.name or '(no name)'}: {field} {text}" for each in elements for field, text in each.problems()]
     if found:
-        raise ElementsError("orbital elements that cannot be:\n  " + "\n  ".join(found))
+        where = f"{source}: " if source else ""
+        raise ElementsError(f"{where}orbital elements that cannot be:\n  " + "\n  ".join(found))
 
 
 def satrec(elements: Elements) -> Any:

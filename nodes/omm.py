@@ -54,7 +54,7 @@ def read_omm(text: str, source: str, form: Format) -> list[Elements]:
         found.append(elements)
     if not found:
         raise ElementsError(f"{source}: no OMM record in it")
-    require_orbits(found)
+    require_orbits(found, source)
     return found
 
 

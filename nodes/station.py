@@ -15,7 +15,7 @@ from nodes.track import EARTH_RADIUS_M, ECCENTRICITY_SQUARED
 
 Array = NDArray[np.float64]
 
-EARTH_TURN_RAD_PER_S = 2.0 * np.pi * 1.00273790934 / DAY_S  # rate of GMST-82: AIAA 2006-6753, appendix C
+EARTH_TURN_RAD_PER_S = 2.0 * np.pi * 1.00273790935 / DAY_S  # rate of GMST-82: AIAA 2006-6753, appendix C
 MAX_ANTENNAS = 1000  # more is a mistake [guess]
 
 

@@ -77,7 +77,7 @@ def read_tle(text: str, source: str, *, verification: bool = False) -> list[Elem
         found.append(elements)
     if not found:
         raise ElementsError(f"{source}: no element set in it; two lines that begin with '1 ' and '2 ' make one")
-    require_orbits(found)
+    require_orbits(found, source)
     return found
 
 

@@ -29,7 +29,7 @@ def test_the_iss_is_sunlit_when_skyfield_says_so():
     assert [bool(part > 0.5) for part in illumination(positions, sun)[0]] == SUNLIT
 
 
-# facts.md, recomputed from the twelve elements with SGP4: "beta about 21 deg, in shadow 36.6 % of the time on 2025-10-03"
+# facts.md, recomputed from the elements with SGP4: "beta about 21 deg, in shadow 36.6 % of the time on 2025-10-03"
 share_in_shadow = 0.366
 share_tolerance = 0.003  # the sphere with a sharp edge of that count against a flattened Earth with penumbra
 beta_deg = 21.0

@@ -1,4 +1,4 @@
-"""The X-band rates of Orbital Edge Computing (Denby and Lucia, ASPLOS 2020, artifact), as quoted in ../shared/facts.md."""
+"""The X-band rates of Orbital Edge Computing (Denby and Lucia, ASPLOS 2020, artifact), quoted in facts.md."""
 
 import numpy as np
 import pytest

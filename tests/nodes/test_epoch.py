@@ -23,7 +23,8 @@ def test_text_and_seconds_agree():
 
 
 # IERS Bulletin C 52: "A positive leap second will be introduced at the end of December 2016. The sequence of dates of
-# the UTC second markers will be: 2016 December 31, 23h 59m 59s; 2016 December 31, 23h 59m 60s; 2017 January 1, 0h 0m 0s"
+# the UTC second markers will be: 2016 December 31, 23h 59m 59s; 2016 December 31, 23h 59m 60s; 2017 January 1, 0h 0m
+# 0s"
 def test_a_leap_second_counts():
     epoch = Epoch("2016-12-31T23:59:59Z")
     assert [epoch.iso(float(t)) for t in (0, 1, 2)] == [
@@ -75,7 +76,8 @@ def test_skyfields_time_is_the_same_instant():
     assert np.abs((ours - utc) * 86_400.0).max() < 1e-9
 
 
-# Vallado, Fundamentals of Astrodynamics and Applications, example 3-5: 1992 August 20, 12:14 UT1: GMST 152.578787810 deg
+# Vallado, Fundamentals of Astrodynamics and Applications, example 3-5: 1992 August 20, 12:14 UT1 is GMST
+# 152.578787810 deg
 def test_gmst82_of_vallados_example():
     epoch = Epoch("1992-08-20T12:14:00Z")
     ut1_minus_utc_s = float(epoch.skyfield(0.0).dut1)

@@ -21,8 +21,8 @@ from nodes.walker import walker_delta
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 EPOCH = "2025-10-03T16:00:00Z"
-# libraries.md: "Hermite between states: 0.018 / 0.053 / 0.34 / 5.4 m at 10 / 30 / 60 / 120 s", with room for other orbits
-hermite_error_m = {10.0: 0.03, 30.0: 0.08, 60.0: 0.4, 120.0: 6.0}
+# libraries.md: "Hermite between states: 0.018 / 0.053 / 0.34 / 5.4 m at 10 / 30 / 60 / 120 s"
+hermite_error_m = {10.0: 0.03, 30.0: 0.08, 60.0: 0.4, 120.0: 6.0}  # with room for other orbits
 ten_metres = 10.0  # facts.md gives ranges to 0.01 km
 
 

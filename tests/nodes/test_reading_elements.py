@@ -67,6 +67,11 @@ def with_checksum(line: str) -> str:
     return line[:68] + str(checksum(line))
 
 
+def altered(old: str, new: str) -> str:
+    """The TLE with other digits and checksums that fit them."""
+    return "\n".join(with_checksum(line.replace(old, new)) for line in (LINE1, LINE2))
+
+
 def test_the_iss_is_read_as_printed():
     assert one(TLE) == Elements(
         name="ISS (ZARYA)",
@@ -118,7 +123,17 @@ def test_names_are_optional_and_may_have_a_zero_before():
 
 
 # https://www.space-track.org/documentation#tle-alpha5
-@pytest.mark.parametrize(("text", "number"), [("A0000", 100000), ("E8493", 148493), ("J2931", 182931), ("P4018", 234018), ("W1928", 301928), ("Z9999", 339999)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("A0000", 100000),
+        ("E8493", 148493),
+        ("J2931", 182931),
+        ("P4018", 234018),
+        ("W1928", 301928),
+        ("Z9999", 339999),
+    ],
+)
 def test_alpha5_numbers(text, number):
     elements = one("\n".join(with_checksum(line.replace("25544", text)) for line in (LINE1, LINE2)))
     assert elements.norad_cat_id == number
@@ -139,13 +154,13 @@ def test_nine_digit_numbers_of_an_omm_propagate():
         (f"ISS\n{LINE1}\n", r"here, line 2: the file ends within an element set"),
         (f"ISS\n{LINE2}\n{LINE1}\n", r"here, line 2: line 1 of 'ISS' must stand here"),
         (f"ISS\n{LINE1}\nHST\n{LINE2}\n", r"here, line 3: line 2 of line 2's element set must stand here"),
-        (TLE.replace(LINE1, with_checksum(LINE1.replace("18184.", "18384."))), r"here, line 2: day 384.80969102"),
-        (TLE.replace(LINE2, with_checksum(LINE2.replace(" 51.6414", "-51.6414"))), r"line 3: columns 9-16 \(inclination\)"),
-        (TLE.replace(LINE2, with_checksum(LINE2.replace(" 51.6414", "251.6414"))), r"inclination_deg is 251.6414; must be from 0"),
-        (TLE.replace(LINE1, with_checksum(LINE1[:62] + "4" + LINE1[63:])), r"columns 63-63 \(ephemeris type\) hold '4'"),
+        (altered("18184.", "18384."), r"here, line 1: day 384.80969102"),
+        (altered(" 51.6414", "-51.6414"), r"line 2: columns 9-16 \(inclination\)"),
+        (altered(" 51.6414", "251.6414"), r"inclination_deg is 251.6414; must be from 0"),
+        (altered("-4 0  999", "-4 4  999"), r"columns 63-63 \(ephemeris type\) hold '4'"),
         ("", "no element set"),
     ],
-)  # fmt: skip
+)
 def test_a_tle_that_is_none_is_refused_with_its_line(text, says):
     with pytest.raises(ElementsError, match=says):
         read_tle(text, "here")
@@ -204,15 +219,23 @@ def test_damaged_text_is_read_or_refused_but_never_breaks(text, data):
     try:
         elements = parse_elements(damaged, "here")
     except ElementsError as error:
-        assert str(error).startswith(("here", "orbital elements that cannot be"))
+        message = str(error)
     else:
-        assert all(not each.problems() for each in elements)
+        message = "here are no problems" if not any(each.problems() for each in elements) else ""
+    assert message.startswith("here")
 
 
 def test_problems_lists_every_field():
     bad = msgspec.structs.replace(
-        one(TLE), name=" ", epoch="now", eccentricity=-0.1, bstar=float("nan"), raan_deg=float("inf"), gravity="egm96", slot=-1
-    )  # fmt: skip
+        one(TLE),
+        name=" ",
+        epoch="now",
+        eccentricity=-0.1,
+        bstar=float("nan"),
+        raan_deg=float("inf"),
+        gravity="egm96",
+        slot=-1,
+    )
     assert [field for field, _ in bad.problems()] == [
         "name", "epoch", "eccentricity", "raan_deg", "bstar", "gravity", "slot",
     ]  # fmt: skip

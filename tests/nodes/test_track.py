@@ -47,8 +47,8 @@ def test_subpoints_undo_stations(latitude_deg, longitude_deg, elevation_m):
         assert abs((longitude - longitude_deg + 180.0) % 360.0 - 180.0) < one_microdegree
 
 
-# The Sun crosses the equator northward on 2025 March 20, 09:01 UT (USNO, "Earth's Seasons"): then at the pole it
-# stands on the horizon, and at longitude 44.7 + 1.9 E (noon there: 12 h - 9 h 1 min, equation of time -7.4 min) overhead
+# The Sun crosses the equator northward on 2025 March 20, 09:01 UT (USNO, "Earth's Seasons"): then it stands
+# on the pole's horizon, and overhead at longitude 44.75 + 1.85 E (12 h less 9 h 1 min, equation of time -7.4 min)
 def test_the_sun_at_the_equinox():
     epoch = Epoch("2025-03-20T09:01:00Z")
     latitude, longitude = np.array([[90.0], [0.0]]), np.array([[0.0], [44.75 + 1.85]])

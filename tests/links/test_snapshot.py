@@ -1,0 +1,54 @@
+"""Every pair at one instant, decided afresh or as the plan has it."""
+
+import pytest
+
+from links.errors import LinkError
+from links.geometry import LIGHT_M_PER_S
+from links.laser import LaserTerminals
+from links.network import Network
+from links.plan import build_plan
+from links.snapshot import snapshot
+from links.topology import Topology
+
+seven_metres_a_millisecond = 2.6e-5  # v / c: the receiver moves while the light is on its way
+
+
+def test_a_snapshot_of_the_start_is_the_start_of_the_plan(uneven, stations) -> None:
+    for kind in ("ring", "nearest-k", "+grid", "all-visible"):
+        network = Network(uneven, stations, topology=Topology(kind=kind, k=1), laser=LaserTerminals(per_satellite=2))
+        plan = build_plan(network, 3000.0)
+        fresh = [(link.a, link.b, link.up, link.reason) for link in snapshot(network, 0.0) if link.kind == "laser"]
+        assert fresh == [(a, b, *plan.status(a, b, 0.0)) for a, b, *_ in fresh]
+
+
+def test_a_snapshot_with_a_plan_says_what_the_plan_says(uneven, stations) -> None:
+    network = Network(uneven, stations, topology=Topology(kind="nearest-k", k=1))
+    plan = build_plan(network, 6000.0)
+    for t_s in (0.0, 777.7, 6000.0):
+        links = snapshot(network, t_s, plan)
+        assert len(links) == 21 + 28
+        for link in links:
+            assert (link.up, link.reason) == plan.status(link.a, link.b, t_s)
+            assert link.visible == (link.reason not in ("blocked", "too_far", "below_mask"))
+            assert (link.bits_per_s > 0.0) == link.visible
+            assert link.delay_s == pytest.approx(link.range_m / LIGHT_M_PER_S, rel=3 * seven_metres_a_millisecond)
+
+
+def test_one_antenna_takes_one_satellite_and_one_satellite_one_antenna(ring, turning) -> None:
+    network = Network(ring(90), turning([("X", 67.9, 21.0), ("Y", 68.0, 21.0)]))
+    up = [
+        link
+        for t_s in range(0, 6000, 600)
+        for link in snapshot(network, float(t_s))
+        if link.kind == "radio" and link.up
+    ]
+    assert len(up) > 4
+    assert all(link.visible for link in up)
+    for t_s in range(0, 6000, 600):
+        now = [link for link in snapshot(network, float(t_s)) if link.kind == "radio" and link.up]
+        assert len({link.a for link in now}) == len({link.b for link in now}) == len(now)
+
+
+def test_an_instant_that_is_none_is_refused(ring) -> None:
+    with pytest.raises(LinkError, match="nan"):
+        snapshot(Network(ring(3)), float("nan"))
