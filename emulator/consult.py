@@ -6,6 +6,7 @@ when it asked to be woken, and only while a task waits. After a rejection it is 
 
 import traceback
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,18 +79,9 @@ class Consultation:
         self.consultations += 1
         self.view.trigger = trigger
         most = 4 * len(self.core.waiting) + 4 * len(self.core.nodes) + 100
-        decisions: list[Any] = []
         try:
             answer = self._decide(self.view)
-            if answer is None:
-                return decisions
-            for decision in answer:
-                decisions.append(decision)
-                if len(decisions) > most:
-                    raise SchedulerError(
-                        f"scheduler {self.name} yielded more than {most} decisions at {self.core.now_s} s for "
-                        f"{len(self.core.waiting)} waiting tasks: it loops; yield at most one decision per task"
-                    )
+            decisions = [] if answer is None else list(islice(answer, most + 1))
         except OrbitmeshError:
             raise
         except Exception as error:
@@ -98,6 +90,11 @@ class Consultation:
                 f"scheduler {self.name} raised {type(error).__name__}: {error} "
                 f"({Path(last.filename).name}, line {last.lineno}; at {self.core.now_s} s, trigger {trigger!r})"
             ) from error
+        if len(decisions) > most:
+            raise SchedulerError(
+                f"scheduler {self.name} yielded more than {most} decisions at {self.core.now_s} s for "
+                f"{len(self.core.waiting)} waiting tasks: it loops; yield at most one decision per task"
+            )
         return decisions
 
     def _apply(self, decisions: list[Any]) -> bool:

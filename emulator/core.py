@@ -92,7 +92,7 @@ class Core:
             self._end(state, "lost", "node down")
             return
         node.stored_bytes += task.raw_bytes
-        if self._overfull(node):
+        if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= task.raw_bytes
             self._end(state, "lost", "storage full")
             return
@@ -107,7 +107,7 @@ class Core:
         node = self.nodes[event.node]
         state = message.state
         state.at = node.name
-        if self._overfull(node):
+        if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= message.size_bytes
             self._end(state, "lost", "storage full")
         elif node.name != message.target and not (message.target is None and node.kind == STATION):
@@ -276,10 +276,6 @@ class Core:
     def _move(self, state: TaskState, relay: bool) -> None:
         state.stage = MOVING
         self.transport.forward(Message(state, RAW, state.task.raw_bytes, state.target, relay), state.at)
-
-    def _overfull(self, node: NodeState) -> bool:
-        limit = node.spec.storage_bytes
-        return limit is not None and node.stored_bytes > limit
 
     def _label(self, state: TaskState) -> str:
         return state.outcome.label if state.outcome is not None else ""

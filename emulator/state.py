@@ -1,5 +1,7 @@
 """The state of nodes, tasks, messages and transmitters: plain slots, changed only by the core and its parts."""
 
+from math import inf
+
 from emulator.world import NodeSpec
 from nodes.ledger import OpsLedger
 from workloads.tasks import Outcome, Task
@@ -73,12 +75,13 @@ class LinkAccount:
 class Port:
     """One transmitter: a laser terminal towards a peer, or the radio. Serves a queue, most urgent first."""
 
-    __slots__ = ("armed", "contact", "free_s", "peer", "queue", "raw_bytes", "result_bytes", "to", "tx_s")
+    __slots__ = ("account", "armed", "contact", "free_s", "peer", "queue", "raw_bytes", "result_bytes", "to", "tx_s")
 
     def __init__(self, to: str) -> None:
         self.to = to  # a peer's name, or "radio"
         self.peer = to  # who is at the other end of the open contact
         self.contact = -1  # number of the open contact, -1: none
+        self.account: LinkAccount | None = None  # of the link to `peer`, once something was sent
         self.free_s = 0.0
         self.queue: list[tuple[int, int, int, Message]] = []  # (results first, -priority, sequence, message)
         self.raw_bytes = 0  # queued
@@ -92,7 +95,7 @@ class NodeState:
 
     __slots__ = (
         "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running", "spec",
-        "stored_bytes", "sunlit", "up",
+        "storage_bytes", "stored_bytes", "sunlit", "up",
     )  # fmt: skip
 
     def __init__(self, spec: NodeSpec) -> None:
@@ -101,6 +104,7 @@ class NodeState:
         self.kind = spec.kind
         self.up = True
         self.sunlit = spec.sunlit
+        self.storage_bytes = inf if spec.storage_bytes is None else spec.storage_bytes
         self.stored_bytes = 0
         self.ports: dict[str, Port] = {}
         self.radio = Port("radio")

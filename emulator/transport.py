@@ -54,7 +54,7 @@ class Transport:
         self.open[a][b] = number
         if contact.kind == RADIO:
             port = self.nodes[a].radio
-            port.contact, port.peer = number, b
+            port.contact, port.peer, port.account = number, b, None
             self._serve(a, port)
             return
         self.open[b][a] = number
@@ -121,10 +121,11 @@ class Transport:
 
     def delivered(self, task: str, what: str, here: str) -> Message | None:
         """Take a message off the wire; `None` if it was lost meanwhile and this is only its echo."""
-        message = self.in_flight.get((task, what))
+        key = (task, what)
+        message = self.in_flight.get(key)
         if message is None or message.hop != here:
             return None
-        del self.in_flight[task, what]
+        del self.in_flight[key]
         if message.account is not None:
             message.account.received_bytes += message.size_bytes
         if message.held:
@@ -243,9 +244,9 @@ class Transport:
         peer = port.peer
         port.free_s = message.free_s = free_s
         port.tx_s += free_s - now_s
-        account = self.accounts.get((here, peer))
+        account = port.account
         if account is None:
-            account = self.accounts[here, peer] = LinkAccount()
+            account = port.account = self.accounts.setdefault((here, peer), LinkAccount())
         account.sent_bytes += size_bytes
         message.account = account
         message.hop = peer

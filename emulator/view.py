@@ -121,7 +121,8 @@ class View:
     def waiting(self) -> tuple[TaskView, ...]:
         """Tasks that wait for a decision, oldest first."""
         deciding = self._core.consultation.deciding
-        return tuple(TaskView(s) for s in self._core.waiting.values() if s.task.id not in deciding)
+        waiting = self._core.waiting.values()
+        return tuple([TaskView(s) for s in waiting if not deciding or s.task.id not in deciding])
 
     def node(self, name: str) -> NodeView:
         """The node of that name."""

@@ -27,25 +27,22 @@ def run(
     `infer` is called once for every run that ends; its answer goes into the `Finished` fact. `progress` is told
     the simulated time now and then.
     """
-    known: list[Entry] = sorted((*order_key(event, number), event) for number, event in enumerate(facts))
-    tasks = {entry[4].task.id: entry[4].task for entry in known if isinstance(entry[4], Captured)}
+    ordered: list[Entry] = sorted((*order_key(event, n), event) for n, event in enumerate((*facts, Ended(duration_s))))
+    tasks = {entry[4].task.id: entry[4].task for entry in ordered if isinstance(entry[4], Captured)}
     heap: list[Entry] = []
-    sequence = len(known)
-    position, count = 0, len(known)
+    sequence = len(ordered)
+    known = iter(ordered)
+    upcoming = next(known)  # `Ended` has the last rank, so that all else at its instant comes before
     handle = door.handle
     delivered_rank, finished_rank, timer_rank = RANK[Delivered], RANK[Finished], RANK[TimerRang]
     handled = 0
     while True:
-        if position < count and (not heap or known[position] < heap[0]):
-            entry = known[position]
-            position += 1
-        elif heap:
+        if heap and heap[0] < upcoming:
             entry = heappop(heap)
+        elif type(upcoming[4]) is Ended:
+            break
         else:
-            break
-        at_s = entry[0]
-        if at_s > duration_s:
-            break
+            entry, upcoming = upcoming, next(known)
         for order in handle(entry[4]):
             kind = type(order)
             sequence += 1
@@ -60,7 +57,7 @@ def run(
                 heappush(heap, (order.at_s, timer_rank, order.node, sequence, event))
         handled += 1
         if progress is not None and not handled & 1023:
-            progress(at_s)
-    handle(Ended(duration_s))
+            progress(entry[0])
+    handle(upcoming[4])
     if progress is not None:
         progress(duration_s)

@@ -12,6 +12,8 @@ from links.trajectories import Array, Sites, Trajectories
 
 Index = NDArray[np.intp]
 
+EARTH_RATE_RAD_PER_S = 7.292115e-5  # WGS 84 angular velocity, NGA.STND.0036_1.0.0, table 3.1
+
 
 def sample_grid(duration_s: float, step_s: float = 30.0) -> Array:
     """Instants (T,) from 0 to `duration_s`, `step_s` apart, the last interval shorter; at least eight intervals."""
@@ -31,6 +33,7 @@ class Track:
         self.positions_m = positions_m
         self.velocities_m_per_s = velocities_m_per_s
         self.zeniths = zeniths
+        self._turning = None if zeniths is None else np.cross(np.array([0.0, 0.0, EARTH_RATE_RAD_PER_S]), zeniths)
         self._first_step_s = float(grid_s[1] - grid_s[0])
 
     @classmethod
@@ -54,16 +57,7 @@ class Track:
 
     def positions(self, nodes: Index, times_s: Array) -> Array:
         """Positions (k, 3) in metres of node `nodes[i]` at `times_s[i]`."""
-        at, x, width_s = self._place(times_s)
-        y = 1.0 - x
-        p, v = self.positions_m, self.velocities_m_per_s
-        weight = (y * y * (1.0 + 2.0 * x), x * x * (3.0 - 2.0 * x), y * y * x * width_s, -x * x * y * width_s)
-        return np.asarray(
-            weight[0][:, None] * p[nodes, at]
-            + weight[1][:, None] * p[nodes, at + 1]
-            + weight[2][:, None] * v[nodes, at]
-            + weight[3][:, None] * v[nodes, at + 1]
-        )
+        return self._cubic(self.positions_m, self.velocities_m_per_s, nodes, times_s)
 
     def velocities(self, nodes: Index, times_s: Array) -> Array:
         """Velocities (k, 3) in m/s of node `nodes[i]` at `times_s[i]`: the derivative of `positions`."""
@@ -77,9 +71,19 @@ class Track:
         )
 
     def zenith(self, nodes: Index, times_s: Array) -> Array:
-        """Unit normals (k, 3) of site `nodes[i]` at `times_s[i]`; at 0.13 deg per step the chord is within 1e-9 rad."""
-        if self.zeniths is None:
+        """Unit normals (k, 3) of site `nodes[i]` at `times_s[i]`, which turn with the Earth."""
+        if self.zeniths is None or self._turning is None:
             raise LinkError("only sites on the ground have a zenith; satellites were given")
-        at, x, _ = self._place(times_s)
-        straight = self.zeniths[nodes, at] * (1.0 - x)[:, None] + self.zeniths[nodes, at + 1] * x[:, None]
-        return np.asarray(straight / np.sqrt(np.einsum("ki,ki->k", straight, straight))[:, None])
+        return self._cubic(self.zeniths, self._turning, nodes, times_s)
+
+    def _cubic(self, values: Array, slopes: Array, nodes: Index, times_s: Array) -> Array:
+        """The Hermite cubic through `values` (n, T, 3) with `slopes` per second (n, T, 3) at node and time (k,)."""
+        at, x, width_s = self._place(times_s)
+        y = 1.0 - x
+        weight = (y * y * (1.0 + 2.0 * x), x * x * (3.0 - 2.0 * x), y * y * x * width_s, -x * x * y * width_s)
+        return np.asarray(
+            weight[0][:, None] * values[nodes, at]
+            + weight[1][:, None] * values[nodes, at + 1]
+            + weight[2][:, None] * slopes[nodes, at]
+            + weight[3][:, None] * slopes[nodes, at + 1]
+        )

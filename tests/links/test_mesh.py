@@ -1,5 +1,7 @@
 """One topology step of a constellation against plain Dijkstra over the same links."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,7 @@ def test_ways_are_as_short_as_plain_dijkstra_finds_them(circular, turning, plane
             if np.isfinite(total_s[source, target]):
                 way_m = ground_m[source, path[0]] + ground_m[target, path[-1]]
                 lengths = {tuple(pair): length for pair, length in zip(mesh.pairs.tolist(), link_m, strict=True)}
-                way_m += sum(lengths[min(a, b), max(a, b)] for a, b in zip(path, path[1:], strict=False))
+                way_m += sum(lengths[min(a, b), max(a, b)] for a, b in itertools.pairwise(path))
                 assert total_s[source, target] == pytest.approx(way_m / LIGHT_M_PER_S, rel=1e-12)
 
 

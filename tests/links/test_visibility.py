@@ -1,5 +1,7 @@
 """Windows of sight: none is lost, however short, and their ends are where the margin is zero."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,7 @@ def test_a_window_far_shorter_than_the_grid_is_found(ring, turning) -> None:
     for top in tops[tops > np.radians(1.0)]:
         mask = np.array([top - 1e-6])  # leaves a few seconds around the top of that pass
         timeline = radio_timelines(*tracks(one, sites, 86400.0), ONE_PAIR, mask)[0]
-        seen_s = [b[0] - a[0] for a, b in zip(timeline, timeline[1:], strict=False) if a[1] == VISIBLE]
+        seen_s = [b[0] - a[0] for a, b in itertools.pairwise(timeline) if a[1] == VISIBLE]
         dense = (elevation >= mask).astype(int)
         assert len(seen_s) == np.count_nonzero(np.diff(dense) == 1)
         assert 0.0 < min(seen_s) < 30.0
@@ -69,7 +71,7 @@ def test_crossing_satellites_near_each_other_are_found_and_the_reason_is_told(ci
     laser = LaserTerminals(max_range_m=100e3, full_rate_range_m=50e3)
     track = Track.of(two, np.arange(2), sample_grid(7200.0))
     timeline = laser_timelines(track, all_pairs(2), laser)[0]
-    windows = [(a[0], b[0]) for a, b in zip(timeline, timeline[1:], strict=False) if a[1] == VISIBLE]
+    windows = [(a[0], b[0]) for a, b in itertools.pairwise(timeline) if a[1] == VISIBLE]
     fine_s = np.arange(0.0, 7200.0, 0.1)
     near = np.diff((ranges_m(*two.states(fine_s)[0]) <= 100e3).astype(int))
     assert len(windows) == np.count_nonzero(near == 1) >= 2
