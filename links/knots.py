@@ -31,7 +31,7 @@ def laser_contacts(track: Track, names: list[str], up: list[Stretch], laser: Las
     """Contacts of stretches between satellites, in the order given."""
 
     def rate(range_m: Array) -> Array:
-        return laser.rate_bits_per_s(np.minimum(range_m, laser.max_range_m))  # rounding may end 1 mm too far
+        return laser.rate_bits_per_s(np.minimum(range_m, laser.max_range_m))  # rounded times may end 1 cm too far
 
     return _contacts(track, track, names, names, up, LASER, LASER_STEP_S, rate)
 

@@ -29,7 +29,7 @@ def build_plan(network: Network, duration_s: float) -> ContactPlan:
     """
     if not (isfinite(duration_s) and duration_s > 1e-6):
         raise LinkError(f"the plan's duration is {duration_s!r} s; it must be a positive number of seconds")
-    duration_s = round(duration_s, 6)
+    duration_s = float(round(duration_s, 6))
     nodes = Sorted(network)
     grid_s = sample_grid(duration_s)
     samples = len(grid_s) * max(len(nodes.laser_pairs()), len(nodes.radio_pairs))
@@ -85,7 +85,7 @@ def _split(
     for (a, b), timeline in zip(pairs.tolist(), states, strict=True):
         pieces: list[tuple[float, float, str]] = []
         for at, (start_s, state) in enumerate(timeline):
-            stop_s = timeline[at + 1][0] if at + 1 < len(timeline) else duration_s
+            stop_s = min(timeline[at + 1][0], duration_s) if at + 1 < len(timeline) else duration_s
             if pieces and pieces[-1][2] == state and stop_s > start_s:
                 pieces[-1] = (pieces[-1][0], stop_s, state)
             elif stop_s > start_s:

@@ -1,8 +1,8 @@
 """Routes: least delay over links that are open now, and earliest arrival over contacts to come.
 
 Store and forward: a node holds a message until a contact starts. A laser contact leads both ways, a radio contact
-from a to b. Waiting never helps: who leaves a node earlier over the same contact arrives no later, so the earliest
-time at which a node can be reached is all that has to be known of it (Dijkstra). Ties go to fewer hops, then names.
+from a to b. Who leaves a node earlier over the same contact arrives no later, so the earliest time at which a node
+can be reached is all that has to be known of it (Dijkstra). Ties go to fewer hops, then names.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +13,8 @@ from typing import NamedTuple
 from links.contacts import RADIO, Contact
 from links.transfer import bits_until, delay_s, finish_s
 
+Step = tuple[int, bool]  # number of the contact, whether it leaves its a
+Steps = tuple[Step, ...]
 Edge = tuple[float, float, str, int, bool]  # stop_s, start_s, to, number of the contact, whether it leaves its a
 
 
@@ -27,7 +29,7 @@ class Route(NamedTuple):
 
 
 class ContactGraph:
-    """Contacts by the node that they leave, last stop first to be dropped; build once, ask often."""
+    """Contacts by the node that they leave, in order of their stop; build once, ask often."""
 
     def __init__(self, contacts: Sequence[Contact]) -> None:
         self.contacts = contacts
@@ -106,10 +108,6 @@ def routes(
                 heappush(heap, _ranked(graph, root + spur, t_s, bits))
             at_s = _cross(graph, steps[i], at_s, bits)
             at = _to(graph, steps[i])
-
-
-Step = tuple[int, bool]  # number of the contact, whether it leaves its a
-Steps = tuple[Step, ...]
 
 
 def _search(

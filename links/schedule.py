@@ -35,7 +35,8 @@ def laser_schedule(
     linked = visible.copy()
     before = np.zeros(len(pairs), dtype=np.intp)
     done = 0
-    for now_s in _decision_times(seen, float(track.grid_s[-1])):
+    stop_s = float(track.grid_s[-1])
+    for now_s in _decision_times(seen, stop_s):
         while done < len(changes) and changes[done][0] <= now_s:
             changed_s, at, state = changes[done]
             visible[at] = state == VISIBLE
@@ -43,6 +44,8 @@ def laser_schedule(
             before[at] = 1 if visible[at] else 0
             states[at].append((changed_s, NOT_CHOSEN if visible[at] else state))
             done += 1
+        if now_s == stop_s:  # only told what changed since the last decision
+            break
         wanted, linked = _decide(track, pairs, visible, linked, now_s, topology, laser, plane)
         code = np.where(linked, 3, np.where(wanted, 2, np.where(visible, 1, 0)))
         for at in np.nonzero(code != before)[0].tolist():
@@ -54,7 +57,7 @@ def laser_schedule(
 def _decision_times(seen: list[Timeline], stop_s: float) -> list[float]:
     times = {stop_s}.union((np.arange(int(np.ceil(stop_s / DECISION_S))) * DECISION_S).tolist())
     if len(seen) <= EVENTFUL_PAIRS:
-        times.update(t for timeline in seen for t, _ in timeline)
+        times.update(t for timeline in seen for t, _ in timeline if t < stop_s)
     return sorted(times)
 
 

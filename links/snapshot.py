@@ -104,10 +104,8 @@ def _states(
     numbers: tuple[Array, Array, Array],
 ) -> list[LinkState]:  # fmt: skip
     range_m, delay_s, rate = numbers[0].tolist(), np.round(numbers[1], 10).tolist(), np.round(numbers[2]).tolist()
+    states = zip(pairs.tolist(), why.tolist(), visible.tolist(), range_m, delay_s, rate, strict=True)
     return [
-        LinkState(
-            a_names[a], b_names[b], kind, why[i] == UP, "" if why[i] == UP else str(why[i]), bool(visible[i]),
-            range_m[i], delay_s[i], rate[i],
-        )
-        for i, (a, b) in enumerate(pairs.tolist())
-    ]  # fmt: skip
+        LinkState(a_names[a], b_names[b], kind, reason == UP, "" if reason == UP else reason, *rest)
+        for (a, b), reason, *rest in states
+    ]

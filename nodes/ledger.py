@@ -5,6 +5,8 @@ could begin; if it could not have ended by the time it did, the budget is broken
 once, not only over each run: operations are at most budget times time, to within one `RESOLUTION_S` in all.
 """
 
+from math import inf
+
 from nodes.errors import NodeError
 
 RESOLUTION_S = 1e-6  # tasks come at whole microseconds; rounded sums of 1e6 runs in a row stay below this at 1e5 s
@@ -17,15 +19,15 @@ class OpsLedger:
     """
 
     def __init__(self, node: str, peak_ops_per_s: float) -> None:
-        if not 0.0 < peak_ops_per_s < float("inf"):
+        if not 0.0 < peak_ops_per_s < inf:
             raise NodeError(f"node {node!r}: a budget of {peak_ops_per_s} ops/s cannot be; it must be above 0, finite")
         self.node = node
         self.peak_ops_per_s = peak_ops_per_s
         self.runs = 0
         self.ops = 0
         self.busy_s = 0.0
-        self._free_s = -float("inf")  # when the last run stopped
-        self._earliest_s = -float("inf")  # when all work so far could have ended at the peak rate
+        self._free_s = -inf  # when the last run stopped
+        self._earliest_s = -inf  # when all work so far could have ended at the peak rate
 
     def record(self, start_s: float, stop_s: float, ops: int) -> None:
         """Enter a run of `ops` operations from `start_s` to `stop_s`; the cost does not grow with the runs.
@@ -33,7 +35,7 @@ class OpsLedger:
         Raises NodeError, and enters nothing, for a run that ends before it starts, overlaps the one before it,
         or has more operations than the peak allows by its end.
         """
-        if not (-float("inf") < start_s <= stop_s < float("inf")) or ops < 0:
+        if not (-inf < start_s <= stop_s < inf) or ops < 0:
             raise NodeError(f"node {self.node!r}: a run from {start_s} s to {stop_s} s of {ops} operations cannot be")
         if start_s < self._free_s:
             raise NodeError(

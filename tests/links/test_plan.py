@@ -22,6 +22,7 @@ KINDS = [
     Topology(kind="fixed", pairs=(("C", "B"), ("A", "D"))),
 ]  # fmt: skip
 three_metres_s = 1e-8
+a_centimetre = 0.01  # times are rounded to 1e-6 s, and satellites pass at 14 km/s
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda topology: topology.kind)
@@ -175,6 +176,29 @@ def test_an_antenna_serves_one_satellite_and_keeps_it_until_it_sets(ring, turnin
         assert after == ["below_mask"] or contact.stop_s == plan.duration_s
     waiting = Network(close, network.sites, downlink=network.downlink, antennas=[3])
     assert len([c for c in build_plan(waiting, 6_000.0).contacts if c.kind == "radio"]) > 2 * len(served)
+
+
+def test_a_large_constellation_lists_only_the_links_that_are_wanted(circular) -> None:
+    place = [divmod(number, 10) for number in range(150)]  # 11,175 pairs: decided once a minute
+    shell = circular([(f"{p:02d}-{s}", 800e3, 70.0, 24.0 * p, 36.0 * s + 12.0 * p) for p, s in place])
+    laser = LaserTerminals(per_satellite=2, max_range_m=2_000e3, full_rate_range_m=500e3)
+    plan = build_plan(Network(shell, topology=Topology(kind="nearest-k", k=2), laser=laser), 900.0)
+    pairs = by_pair(plan)
+    assert 100 < len(pairs) < 2_000
+    for pieces in pairs.values():
+        assert {"", "acquiring", "no_free_terminal"} & {reason for *_, reason in pieces}
+        assert (pieces[0][0], pieces[-1][1]) == (0.0, 900.0)
+        assert all(before[1] == after[0] for before, after in pairwise(pieces))
+    begun = {contact.start_s for contact in plan.contacts if contact.start_s > 0.0}
+    assert len(begun) > 1
+    assert {start_s % 60.0 for start_s in begun} == {15.0}  # a whole minute and the acquisition
+    assert max(max(contact.range_m) for contact in plan.contacts) <= 2_000e3 + a_centimetre
+    assert plan.status("00-0", "07-5", 0.0) == (False, "not_chosen")
+
+
+def test_more_than_can_be_searched_is_refused_with_what_to_do(ring) -> None:
+    with pytest.raises(LinkError, match=r"'\+grid', 'ring' or 'fixed', or a shorter time"):
+        build_plan(Network(ring(2000), topology=Topology(kind="all-visible")), DAY_S)
 
 
 def test_a_fixed_pair_that_geometry_never_allows_is_refused_with_range_and_horizon(ring) -> None:

@@ -1,5 +1,6 @@
 """Every pair at one instant, decided afresh or as the plan has it."""
 
+import msgspec
 import pytest
 
 from links.errors import LinkError
@@ -7,7 +8,7 @@ from links.geometry import LIGHT_M_PER_S
 from links.laser import LaserTerminals
 from links.network import Network
 from links.plan import build_plan
-from links.snapshot import snapshot
+from links.snapshot import LinkState, snapshot
 from links.topology import Topology
 
 seven_metres_a_millisecond = 2.6e-5  # v / c: the receiver moves while the light is on its way
@@ -42,6 +43,11 @@ def test_one_antenna_takes_one_satellite_and_one_satellite_one_antenna(ring, tur
         assert len(up) == len({link.a for link in up}) == len({link.b for link in up}) == 2
         assert all(link.visible for link in up)
         assert {link.reason for link in radio if not link.up} == {"below_mask", "no_free_terminal"}
+
+
+def test_a_snapshot_can_be_written_as_json(uneven, stations) -> None:
+    links = snapshot(Network(uneven, stations), 10.0)
+    assert msgspec.json.decode(msgspec.json.encode(links), type=tuple[LinkState, ...]) == links
 
 
 def test_an_instant_that_is_none_is_refused(ring) -> None:
