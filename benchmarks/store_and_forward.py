@@ -33,6 +33,9 @@ LASER_BITS_PER_S = 1e9  # 8 ms a hop, so that links queue
 RADIO_BITS_PER_S = 1e9
 OPS_PER_S = 1e9
 UNITS = 40_000  # 40 ms of work
+RAW_S = RAW_BYTES * 8 / LASER_BITS_PER_S
+WORK_S = UNITS * UNIT_WORK.ops / OPS_PER_S
+RESULT_S = RESULT_BYTES * 8 / RADIO_BITS_PER_S
 RATE_PER_S = 15.0  # a node, 60 % busy
 END_S = 36_000.0  # all is over long before
 SATELLITES = [f"S{i:02d}" for i in range(NODES)]
@@ -117,7 +120,7 @@ def in_simpy(tasks: list[Arrival]) -> tuple[list[float], int]:
     processors = [simpy.Resource(env) for _ in SATELLITES]
     radios = [simpy.Resource(env) for _ in SATELLITES]
     ends = [0.0] * len(tasks)
-    raw_s, work_s, down_s = RAW_BYTES * 8 / LASER_BITS_PER_S, UNITS * 1000 / OPS_PER_S, RESULT_BYTES * 8 / RADIO_BITS_PER_S
+    raw_s, work_s, down_s = RAW_S, WORK_S, RESULT_S
 
     def life(number, at_s, node, hops):  # type: ignore[no-untyped-def]
         yield env.timeout(at_s)
@@ -147,7 +150,7 @@ def in_simpy(tasks: list[Arrival]) -> tuple[list[float], int]:
 
 def in_a_heap(tasks: list[Arrival]) -> tuple[list[float], int]:
     """The same in a bare heap of tuples: the practical limit in Python, with nothing kept or checked."""
-    raw_s, work_s, down_s = RAW_BYTES * 8 / LASER_BITS_PER_S, UNITS * 1000 / OPS_PER_S, RESULT_BYTES * 8 / RADIO_BITS_PER_S
+    raw_s, work_s, down_s = RAW_S, WORK_S, RESULT_S
     heap: list[tuple[float, int, int, int, int]] = []  # at_s, sequence, task, node, hops left (-1: processed)
     tick = count()
     for number, (at_s, node, hops) in enumerate(tasks):
@@ -170,5 +173,3 @@ def in_a_heap(tasks: list[Arrival]) -> tuple[list[float], int]:
         else:
             ends[number] = now_s
     return ends, events
-
-

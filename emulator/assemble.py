@@ -12,21 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.connectivity import Connectivity, connectivity
-from emulator.errors import BadInput
 from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.schedulers import load as load_scheduler
+from emulator.sky import Sky, contacts, read_sky
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
-from links.errors import LinkError
-from links.network import Network
-from links.plan import build_plan
-from nodes.catalogue import read_elements
-from nodes.elements import Elements
-from nodes.epoch import Epoch
-from nodes.errors import NodeError
 from nodes.orbit import Ephemeris, age_warnings
 from nodes.processor import Processor, preset
-from nodes.station import Stations
 from nodes.sun import Shadow, shadow_intervals, sun_positions
 from nodes.track import subpoints, sun_elevation_deg
 from workloads.errors import WorkloadError
@@ -38,23 +30,12 @@ from workloads.scenes import TileBank
 from workloads.tasks import Outcome, Task
 
 Bar = Callable[[str, float], Callable[[float], None]]
-PLANES_APART_DEG = 1.0  # nodes this close count as one plane when elements do not say
+MOST_SCENES = 20_000_000  # that satellites could take in a run; each that they take costs about a kilobyte [guess]
 
 
 def silent(title: str, total: float) -> Callable[[float], None]:
     """A progress bar that nobody sees."""
     return lambda value: None
-
-
-@dataclass
-class Sky:
-    """Where everything is: satellites, stations, and how they are meant to be joined."""
-
-    epoch: Epoch
-    elements: list[Elements]
-    ephemeris: Ephemeris
-    stations: Stations
-    network: Network
 
 
 @dataclass
@@ -87,31 +68,6 @@ class Assembled:
         return np.asarray(sun / np.sqrt(sun @ sun))
 
 
-def read_sky(loaded: LoadedScenario) -> Sky:
-    """Orbits and stations of a scenario. Raises `ScenarioError` naming the field, or ElementsError."""
-    scenario = loaded.scenario
-    epoch = Epoch(scenario.epoch)
-    elements = _elements(loaded)
-    ephemeris = Ephemeris.propagate(elements, epoch, scenario.duration_s, scenario.ephemeris_step_s)
-    stations = Stations(scenario.stations, epoch)
-    shared = sorted(set(ephemeris.names) & set(stations.names))
-    if shared:
-        raise loaded.refuse([(("stations",), f"{', '.join(shared)}: a station cannot have a satellite's name")])
-    plane, slot = _planes(elements)
-    network = Network(
-        satellites=ephemeris,
-        sites=stations if scenario.stations else None,
-        laser=scenario.laser,
-        downlink=scenario.downlink,
-        topology=scenario.topology,
-        plane=plane,
-        slot=slot,
-        antennas=[station.antennas for station in scenario.stations],
-        min_elevation_deg=[station.min_elevation_deg for station in scenario.stations],
-    )
-    return Sky(epoch, elements, ephemeris, stations, network)
-
-
 def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent) -> Assembled:
     """Everything that the schedulers share. Refuses unknown schedulers first. Raises what `BAD_INPUT` holds."""
     scenario = loaded.scenario
@@ -119,11 +75,9 @@ def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent)
         load_scheduler(policy, lambda: 0.0)
     steps = bar("orbits and contacts", 4.0)
     sky = read_sky(loaded)
+    _refuse_too_many_scenes(loaded, len(sky.elements))
     steps(1.0)
-    try:
-        plan = build_plan(sky.network, scenario.duration_s)
-    except LinkError as error:
-        raise loaded.refuse([(("topology",), str(error))]) from error
+    plan = contacts(loaded, sky)
     steps(2.0)
     shadows = shadow_intervals(sky.ephemeris, sky.epoch, 0.0, scenario.duration_s)
     steps(3.0)
@@ -131,7 +85,7 @@ def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent)
     steps(4.0)
     runner, path = _runner(loaded)
     world = World(
-        nodes=_nodes(loaded, shadows),
+        nodes=_nodes(scenario, shadows),
         plan=plan,
         models={scenario.imaging.model: profile(path, name=scenario.imaging.model)},
         settings=Settings(
@@ -150,58 +104,9 @@ def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent)
     return assembled
 
 
-def inside(folder: Path | None, name: str) -> Path:
-    """A path that a scenario names, kept inside the scenario's folder. Raises `BadInput` for any other."""
-    if folder is None:
-        raise BadInput(f"{name!r}: a shipped scenario cannot name files")
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder):
-        raise BadInput(f"{name!r} leads out of the scenario's folder {folder}; put the file inside it")
-    return path
-
-
-def _elements(loaded: LoadedScenario) -> list[Elements]:
-    satellites = loaded.scenario.satellites
-    if satellites.file is not None:
-        try:
-            return read_elements(inside(loaded.folder, satellites.file))
-        except BadInput as error:
-            raise loaded.refuse([(("satellites", "file"), str(error))]) from error
-    if satellites.walker is not None:
-        return satellites.walker.elements(loaded.scenario.epoch)
-    return list(satellites.elements)
-
-
-def _planes(elements: Sequence[Elements]) -> tuple[list[int], list[int]]:
-    """Plane and slot of each satellite: as its elements say, or one plane for nodes that lie close together."""
-    if all(each.plane is not None and each.slot is not None for each in elements):
-        return [int(each.plane or 0) for each in elements], [int(each.slot or 0) for each in elements]
-    order = sorted(range(len(elements)), key=lambda i: (elements[i].raan_deg, elements[i].name))
-    plane = [0] * len(elements)
-    number = 0
-    for before, after in zip(order, order[1:], strict=False):
-        gap_deg = elements[after].raan_deg - elements[before].raan_deg
-        number += gap_deg > PLANES_APART_DEG
-        plane[after] = number
-    if number and (elements[order[0]].raan_deg + 360.0 - elements[order[-1]].raan_deg) <= PLANES_APART_DEG:
-        plane = [0 if p == number else p for p in plane]  # the last group runs on across 0 degrees
-    slot = [0] * len(elements)
-    taken: dict[int, int] = {}
-    for i in sorted(range(len(elements)), key=lambda i: elements[i].name):
-        slot[i] = taken.get(plane[i], 0)
-        taken[plane[i]] = slot[i] + 1
-    return plane, slot
-
-
-def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
-    scenario = loaded.scenario
+def _nodes(scenario: Scenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
     satellites = scenario.satellites
-    problems = []
-    try:
-        processor = preset(satellites.processor, satellites.efficiency)
-        processor.peak(satellites.precision)
-    except NodeError as error:
-        raise loaded.refuse([(("satellites", "processor"), str(error))]) from error
+    processor = preset(satellites.processor, satellites.efficiency)
     nodes = [
         NodeSpec(
             name=shadow.satellite,
@@ -214,18 +119,7 @@ def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
         )
         for shadow in shadows
     ]
-    for index, station in enumerate(scenario.stations):
-        try:
-            nodes.append(NodeSpec(name=station.name, kind=STATION, processor=preset(station.processor)))
-        except NodeError as error:
-            problems.append((("stations", index, "processor"), str(error)))
-    known = {node.name for node in nodes}
-    for index, fault in enumerate(scenario.faults):
-        if fault.node not in known:
-            problems.append((("faults", index, "node"), f"{fault.node!r} is no node; there are {', '.join(sorted(known))}"))
-    if problems:
-        raise loaded.refuse(problems)
-    return nodes
+    return nodes + [NodeSpec(name=s.name, kind=STATION, processor=preset(s.processor)) for s in scenario.stations]
 
 
 def _captures(scenario: Scenario, sky: Sky) -> list[Task]:
@@ -236,21 +130,30 @@ def _captures(scenario: Scenario, sky: Sky) -> list[Task]:
         positions = sky.ephemeris.only(row).positions(times_s)
         lat_deg, lon_deg, _ = subpoints(positions, sky.epoch, times_s)
         height_deg = sun_elevation_deg(lat_deg, lon_deg, sky.epoch, times_s)
-        tasks += captures(
-            scenario.imaging, name, times_s, lat_deg[0], lon_deg[0], height_deg[0], scenario.seed
-        )
+        tasks += captures(scenario.imaging, name, times_s, lat_deg[0], lon_deg[0], height_deg[0], scenario.seed)
     return tasks
 
 
 def _runner(loaded: LoadedScenario) -> tuple[Runner, Path]:
     scenario = loaded.scenario
     name = scenario.imaging.model
+    own = name in scenario.models and loaded.folder is not None
+    path = loaded.folder / scenario.models[name] if own and loaded.folder is not None else find_model(name)
     try:
-        path = inside(loaded.folder, scenario.models[name]) if name in scenario.models else find_model(name)
-        bank = TileBank(scenario.imaging.distinct_tiles)
-        return Runner({name: path}, bank, scenario.products, batch=16), path
-    except (BadInput, WorkloadError) as error:
-        raise loaded.refuse([(("imaging", "model"), str(error))]) from error
+        return Runner({name: path}, TileBank(scenario.imaging.distinct_tiles), scenario.products, batch=16), path
+    except WorkloadError as error:
+        raise loaded.refuse([(("models", name) if own else ("imaging", "model"), str(error))]) from error
+
+
+def _refuse_too_many_scenes(loaded: LoadedScenario, satellites: int) -> None:
+    scenario = loaded.scenario
+    scenes = satellites * scenario.duration_s / scenario.imaging.scene_interval_s
+    if scenes > MOST_SCENES:
+        text = (
+            f"{satellites} satellites, {scenario.duration_s} s and a scene every {scenario.imaging.scene_interval_s} s"
+        )
+        text += f" make {scenes:.3g} scenes; {MOST_SCENES} at most: a longer interval, or a shorter duration_s"
+        raise loaded.refuse([(("imaging", "scene_interval_s"), text)])
 
 
 def _facts(scenario: Scenario, world: World, shadows: Sequence[Shadow], tasks: Sequence[Task]) -> list[Event]:
@@ -287,9 +190,7 @@ def _notes(assembled: Assembled, tiles: int) -> list[str]:
         if processor is not None and processor.guesses and processor.name not in seen:
             seen.add(processor.name)
             notes.append(f"processor {processor.name}: {', '.join(processor.guesses)} are guesses [guess]")
-    if scenario.imaging.model in {name for name in scenario.models}:
+    if scenario.imaging.model in scenario.models:
         notes.append(f"model {scenario.imaging.model}: {scenario.models[scenario.imaging.model]}")
     notes += age_warnings(assembled.sky.elements, assembled.sky.epoch, scenario.duration_s)
     return notes
-
-

@@ -4,8 +4,11 @@ Exit 0: good; 1: the run failed; 2: bad input; 130: interrupted. Heavy imports w
 """
 
 import argparse
+import os
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 from emulator.guard import stranger
 from emulator.version import installed_version
@@ -48,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
             epilog=module.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        part.add_argument("--json", action="store_true", help="print one JSON document on standard output, nothing else")
+        text = "print one JSON document on standard output, nothing else"
+        part.add_argument("--json", action="store_true", help=text)
         module.arguments(part)
         part.set_defaults(carry_out=module.carry_out)
     return top
@@ -62,9 +66,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     from emulator.errors import BAD_INPUT, RunFailed
 
+    if arguments is None:  # the real command: being told to terminate cleans up, as an interrupt does
+        signal.signal(signal.SIGTERM, _terminated)
+        arguments = sys.argv[1:]
+    garbled = [text for text in arguments if not text.isascii() and text != text.encode(errors="replace").decode()]
+    if garbled:
+        print(f"orbitmesh: argument {garbled[0]!r} is no UTF-8 text; rename what it names", file=sys.stderr)
+        return 2
     options = parser().parse_args(arguments)
     try:
         options.carry_out(options)
+        sys.stdout.flush()
     except BAD_INPUT as error:
         print(f"orbitmesh: {error}", file=sys.stderr)
         return 2
@@ -72,12 +84,28 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"orbitmesh: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        sys.stderr.close()
+        _mute()
+        return 1
+    except OSError as error:  # a full disk, a file taken away meanwhile
+        _mute()
+        print(f"orbitmesh: the run failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("orbitmesh: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _mute() -> None:
+    """Lead standard output nowhere, so that flushing it at exit does not fail a second time."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ class Connectivity(msgspec.Struct, frozen=True, kw_only=True):
         """`32 of 66 pairs see each other`."""
         return f"{len(self.seen)} of {self.pairs} pairs see each other"
 
-    def sentence(self) -> str:
+    def sentence(self, when: str = "At the start") -> str:
         """For people, with who stands alone."""
         alone = [group[0] for group in self.groups if len(group) == 1]
         joined = [str(len(group)) for group in self.groups if len(group) > 1]
-        text = f"At the start {self.short()}, {self.connected} are linked"
+        text = f"{when} {self.short()}, {self.connected} are linked"
         text += f"; joined by sight: {', '.join(joined) or 'none'}"
         if alone:
             text += f"; alone: {', '.join(alone[:12])}" + (f" and {len(alone) - 12} more" if len(alone) > 12 else "")

@@ -1,20 +1,24 @@
 """What people and machines read: tables and progress through rich on one side, one JSON document on the other.
 
 Human output goes to standard output, progress and errors to standard error; with `--json` standard output holds
-one JSON document and nothing else.
+one JSON document and nothing else. Text is printed as it is: names and notes are no markup.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-out = Console(width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True)
+WIDTH = 120  # characters, where there is no terminal to ask
+
+out = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 def print_json(document: Any) -> None:
@@ -22,11 +26,38 @@ def print_json(document: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
+def table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """A table with columns of words, then columns of numbers; no cell is ever wrapped."""
+    made = Table(title=title)
+    for name in left:
+        made.add_column(name, no_wrap=True)
+    for name in right:
+        made.add_column(name, justify="right", no_wrap=True)
+    return made
+
+
+def show(made: Table) -> None:
+    """Print a table at its full width: where the terminal is narrower, lines run on, and nothing is cut."""
+    needed = Measurement.get(out, out.options.update(max_width=1000), made).maximum
+    out.print(made, width=max(needed, out.width), crop=False)
+
+
+def notes(lines: Sequence[str]) -> None:
+    """What to beware of, a line each."""
+    for line in lines:
+        out.print(f"- {line}", style="dim")
+
+
 @contextmanager
-def progress(quiet: bool = False) -> Iterator[Callable[[str, float], Callable[[float], None]]]:
+def progress() -> Iterator[Callable[[str, float], Callable[[float], None]]]:
     """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
 
         def bar(title: str, total: float) -> Callable[[float], None]:
             task = bars.add_task(title, total=total)

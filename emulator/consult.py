@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emulator.decisions import Assign, Decision, DecisionRejected, Downlink, Drop, Preempt, WakeAt
+from emulator.decisions import Assign, Decision, DecisionRejected, Downlink, Drop, Preempt, WakeAt, plain_text
 from emulator.errors import OrbitmeshError, SchedulerError
 from emulator.orders import Rejected, Wake
 from emulator.view import View
@@ -29,17 +29,21 @@ class Scheduler(Protocol):
         ...
 
 
+Decider = Scheduler | Callable[[View], Iterable[Decision] | None]
+
+
 class Consultation:
     """The one place where scheduler and core meet."""
 
-    def __init__(self, core: "Core", scheduler: Scheduler | Callable[[View], Iterable[Decision] | None]) -> None:
+    def __init__(self, core: "Core", scheduler: Decider) -> None:
         self.core = core
         self.name = getattr(scheduler, "__name__", type(scheduler).__name__)
-        self._decide: Callable[[View], Iterable[Decision] | None] = getattr(scheduler, "decide", scheduler)  # type: ignore[assignment]
+        decide: Any = getattr(scheduler, "decide", scheduler)
+        self._decide: Callable[[View], Iterable[Decision] | None] = decide
         self.view = View(core)
         self.rejections: dict[str, int] = {}
         self.consultations = 0
-        self._pending: list[list[Any]] = []
+        self._pending: list[tuple[str, list[Any]]] = []  # (trigger, decisions) that are not ready yet
         self.deciding: set[str] = set()
         self._wakes: tuple[int, int] = (0, 0)  # (whole second, wakes in it)
         self._carry_out: dict[type, Callable[[Any], str]] = {
@@ -61,8 +65,8 @@ class Consultation:
         cost_s = core.settings.decision_s
         if cost_s > 0.0:
             if decisions:
-                self._pending.append(decisions)
-                self.deciding.update(d.task for d in decisions if isinstance(d, Assign | Downlink | Drop))
+                self._pending.append((trigger, decisions))
+                self.deciding.update(_tasks(decisions))
                 core.orders.append(Wake("", "decision", core.now_s + cost_s))
             return
         if self._apply(decisions):
@@ -70,9 +74,9 @@ class Consultation:
 
     def decision_ready(self) -> None:
         """A decision that took time is ready: carry it out."""
-        decisions = self._pending.pop(0)
-        self.deciding.difference_update(d.task for d in decisions if isinstance(d, Assign | Downlink | Drop))
-        if self._apply(decisions):
+        trigger, decisions = self._pending.pop(0)
+        self.deciding.difference_update(_tasks(decisions))
+        if self._apply(decisions) and trigger != "rejected":
             self.hold("rejected")
 
     def _ask(self, trigger: str) -> list[Any]:
@@ -84,7 +88,7 @@ class Consultation:
             decisions = [] if answer is None else list(islice(answer, most + 1))
         except OrbitmeshError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise SchedulerError(
                 f"scheduler {self.name} raised {type(error).__name__}: {error} "
@@ -112,7 +116,7 @@ class Consultation:
             if code:
                 rejected.append(DecisionRejected(decision, code))
                 self.rejections[code] = self.rejections.get(code, 0) + 1
-                task = str(getattr(decision, "task", ""))
+                task = plain_text(getattr(decision, "task", ""))
                 self.core.orders.append(Rejected(type(decision).__name__, task, code))
         self.view.rejected = tuple(rejected)
         return bool(rejected)
@@ -126,3 +130,8 @@ class Consultation:
                 f"scheduler {self.name} woke itself more than {MOST_WAKES_PER_SECOND} times in the second "
                 f"from {second} s: it loops; let WakeAt move time forward"
             )
+
+
+def _tasks(decisions: list[Any]) -> set[str]:
+    """The tasks whose fate is being decided."""
+    return {d.task for d in decisions if isinstance(d, Assign | Downlink | Drop) and isinstance(d.task, str)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from emulator import decisions as decided
 from emulator.compute import Compute
-from emulator.consult import Consultation, Scheduler
+from emulator.consult import Consultation, Decider
 from emulator.errors import RunFailed, TimeReversed
 from emulator.events import (
     Captured,
@@ -28,7 +28,19 @@ from emulator.events import (
 )
 from emulator.ledger import check
 from emulator.orders import End, Order, Wake
-from emulator.state import ENDED, MOVING, QUEUED, RAW, RESULT, RETURNING, RUNNING, WAITING, Message, NodeState, TaskState
+from emulator.state import (
+    ENDED,
+    MOVING,
+    QUEUED,
+    RAW,
+    RESULT,
+    RETURNING,
+    RUNNING,
+    WAITING,
+    Message,
+    NodeState,
+    TaskState,
+)
 from emulator.transport import Transport
 from emulator.world import STATION, World
 
@@ -36,7 +48,7 @@ from emulator.world import STATION, World
 class Core:
     """The state of the world; deterministic."""
 
-    def __init__(self, world: World, scheduler: Scheduler) -> None:
+    def __init__(self, world: World, scheduler: Decider) -> None:
         self.world = world
         self.settings = world.settings
         self.now_s = 0.0
@@ -238,9 +250,15 @@ class Core:
                 return "no_processor"
             if not self.compute.fits(station, state.task.model):
                 return "no_memory"
+        grounded = self.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
+        if grounded and decision.station not in (None, state.at):
+            return "unreachable"
         del self.waiting[decision.task]
         state.target, state.relay = decision.station, decision.relay
-        self._move(state, decision.relay)
+        if grounded:
+            self.compute.enqueue(self.nodes[state.at], state)
+        else:
+            self._move(state, decision.relay)
         return ""
 
     def drop(self, decision: decided.Drop) -> str:
@@ -249,7 +267,7 @@ class Core:
         if state is None:
             return "not_waiting" if decision.task in self.tasks else "unknown_task"
         self.nodes[state.at].stored_bytes -= state.task.raw_bytes
-        self._end(state, "dropped", str(decision.reason))
+        self._end(state, "dropped", decided.plain_text(decision.reason))
         return ""
 
     def preempt(self, decision: decided.Preempt) -> str:
@@ -268,7 +286,8 @@ class Core:
         """Carry out a `WakeAt`."""
         if not decision.at_s > self.now_s:
             return "in_the_past"
-        self.orders.append(Wake("", "decide", decision.at_s))
+        if decision.at_s <= self.settings.duration_s:
+            self.orders.append(Wake("", "decide", float(decision.at_s)))
         return ""
 
     # helpers

@@ -40,7 +40,7 @@ class Preempt(msgspec.Struct, frozen=True, gc=False):
 
 
 class WakeAt(msgspec.Struct, frozen=True, gc=False):
-    """Call me again at `at_s`."""
+    """Call me again at `at_s`; an instant after the end of the run, infinity too, never comes."""
 
     at_s: float
 
@@ -67,3 +67,8 @@ class DecisionRejected(msgspec.Struct, frozen=True):
 
     decision: Decision
     code: str
+
+
+def plain_text(value: object) -> str:
+    """Any value as text that a trace can hold: lone surrogates become question marks."""
+    return str(value).encode("utf-8", "replace").decode()

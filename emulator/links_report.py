@@ -1,15 +1,17 @@
 """Every pair of a scenario at one instant: connected or why not, how far, how long, how fast."""
 
+from collections.abc import Callable
+
 import msgspec
 
-from emulator.assemble import Bar, read_sky
 from emulator.connectivity import Connectivity, connectivity
 from emulator.errors import BadInput
+from emulator.instants import instant_s
 from emulator.scenario import LoadedScenario
+from emulator.sky import contacts, read_sky
 from links.contacts import LASER
-from links.errors import LinkError
-from links.plan import build_plan
 from links.snapshot import LinkState, snapshot
+from nodes.epoch import Epoch
 from nodes.orbit import age_warnings
 
 
@@ -25,21 +27,18 @@ class LinksReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
-def pairs_at(loaded: LoadedScenario, utc: str, bar: Bar) -> LinksReport:
+def pairs_at(loaded: LoadedScenario, utc: str, bar: Callable[[str, float], Callable[[float], None]]) -> LinksReport:
     """Build the contact plan, so that acquisition and free terminals are as they are in a run, and read it at `utc`."""
     scenario = loaded.scenario
+    at_s = instant_s(Epoch(scenario.epoch), "--at", utc)
     sky = read_sky(loaded)
-    at_s = sky.epoch.seconds(utc)
     if not 0.0 <= at_s <= scenario.duration_s:
         raise BadInput(
             f"--at {utc} is outside the scenario {scenario.name}, {sky.epoch.iso(0.0)} to "
             f"{sky.epoch.iso(scenario.duration_s)}"
         )
     advance = bar("contacts", 1.0)
-    try:
-        plan = build_plan(sky.network, scenario.duration_s)
-    except LinkError as error:
-        raise loaded.refuse([(("topology",), str(error))]) from error
+    plan = contacts(loaded, sky)
     advance(1.0)
     states = snapshot(sky.network, at_s, plan)
     return LinksReport(

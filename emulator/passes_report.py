@@ -1,12 +1,11 @@
 """Passes over ground stations, of a scenario or of a file of elements, as UTC instants with milliseconds."""
 
-from math import isfinite
-
 import msgspec
 
-from emulator.assemble import read_sky
 from emulator.errors import BadInput
+from emulator.instants import epoch_of, instant_s
 from emulator.scenario import load
+from emulator.sky import read_sky
 from links.trajectories import Sites, Trajectories
 from nodes.catalogue import read_elements
 from nodes.epoch import Epoch
@@ -42,12 +41,13 @@ def of_scenario(name: str, mask_deg: float | None, start: str | None, stop: str 
     loaded = load(name)
     scenario = loaded.scenario
     epoch = Epoch(scenario.epoch)
-    start_s = 0.0 if start is None else epoch.seconds(start)
-    stop_s = scenario.duration_s if stop is None else epoch.seconds(stop)
+    start_s = 0.0 if start is None else instant_s(epoch, "--start", start)
+    stop_s = scenario.duration_s if stop is None else instant_s(epoch, "--stop", stop)
+    _check_mask(mask_deg)
     if not 0.0 <= start_s < stop_s <= scenario.duration_s:
         raise BadInput(
-            f"--start {start} --stop {stop}: not within the scenario, {scenario.epoch} to "
-            f"{epoch.iso(scenario.duration_s)}"
+            f"--start {start or epoch.iso(0.0)} --stop {stop or epoch.iso(scenario.duration_s)}: not one after the "
+            f"other within the scenario, {epoch.iso(0.0)} to {epoch.iso(scenario.duration_s)}"
         )
     sky = read_sky(loaded)
     masks = [s.min_elevation_deg if mask_deg is None else mask_deg for s in scenario.stations]
@@ -57,12 +57,13 @@ def of_scenario(name: str, mask_deg: float | None, start: str | None, stop: str 
 
 def of_elements(path: str, site: str, mask_deg: float, start: str, stop: str) -> PassReport:
     """Passes of every satellite of a TLE or OMM file over one site, `LAT,LON,ALT_M`."""
+    _check_mask(mask_deg)
     station = _site(site, mask_deg)
-    elements = read_elements(path)
-    epoch = Epoch(start)
-    duration_s = epoch.seconds(stop)
+    epoch = epoch_of("--start", start)
+    duration_s = instant_s(epoch, "--stop", stop)
     if not 0.0 < duration_s <= MOST_DURATION_S:
         raise BadInput(f"--stop {stop}: must come after --start {start}, by at most 366 days")
+    elements = read_elements(path)
     ephemeris = Ephemeris.propagate(elements, epoch, duration_s)
     notes = age_warnings(elements, epoch, duration_s)
     return _report(epoch, ephemeris, Stations([station], epoch), [mask_deg], (0.0, duration_s), notes)
@@ -77,9 +78,14 @@ def _site(text: str, mask_deg: float) -> GroundStation:
         name="site", latitude_deg=latitude, longitude_deg=longitude, elevation_m=height, min_elevation_deg=mask_deg
     )
     problems = [f"--site {text}: {field} {message}" for field, message in station.problems()]
-    if problems or not isfinite(mask_deg):
-        raise BadInput("\n".join(problems) or f"--min-elevation {mask_deg}: give degrees")
+    if problems:
+        raise BadInput("\n".join(problems))
     return station
+
+
+def _check_mask(mask_deg: float | None) -> None:
+    if mask_deg is not None and not 0.0 <= mask_deg < 90.0:
+        raise BadInput(f"--min-elevation {mask_deg}: must be from 0 to below 90 degrees")
 
 
 def _report(

@@ -13,7 +13,6 @@ import numpy as np
 
 from emulator.assemble import Assembled
 from emulator.console import scaled
-from emulator.errors import BadInput
 from links.geometry import EARTH_RADIUS_M
 
 if TYPE_CHECKING:
@@ -26,16 +25,12 @@ TICKS = ((0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "
 SYNTHETIC = "synthetic scenes; power and efficiency of the satellites are guesses, see docs"
 
 
-def prepare(folder: Path) -> Path | None:
-    """Make the folder for plots before the run, so that a bad one is refused first; `None` without matplotlib."""
-    if importlib.util.find_spec("matplotlib") is None:
-        print("orbitmesh: no plots: matplotlib is not installed; pip install 'orbitmesh[plot]'", file=sys.stderr)
-        return None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"--out {folder}: cannot be made: {error.strerror}; name a folder that can be written") from error
-    return folder
+def available() -> bool:
+    """Whether matplotlib is installed; says so on standard error if it is not."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        return True
+    print("orbitmesh: no plots: matplotlib is not installed; pip install 'orbitmesh[plot]'", file=sys.stderr)
+    return False
 
 
 def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> list[Path]:
@@ -44,14 +39,21 @@ def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> lis
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
-    figures = {"insight": _insight(assembled, results), "bytes-and-operations": _totals(results), "orbit": _orbit(assembled)}
+    figures = {
+        "insight": _insight(assembled, results),
+        "bytes-and-operations": _totals(results),
+        "orbit": _orbit(assembled),
+    }
     written = []
     for name, figure in figures.items():
         for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
             path = folder / f"{name}.{suffix}"
             partial = folder / f".{name}.{suffix}.partial"
-            figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
-            partial.replace(path)
+            try:
+                figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
             written.append(path)
     return written
 
@@ -136,12 +138,19 @@ def _orbit(assembled: Assembled) -> Any:
     if len(names) <= 40:
         for i, name in enumerate(names):
             axes.annotate(
-                name.removeprefix("SCS-01 "), (x[i], y[i]), xytext=(1.06 * x[i], 1.06 * y[i]), ha="center", va="center", fontsize=8
+                name.removeprefix("SCS-01 "),
+                (x[i], y[i]),
+                xytext=(1.06 * x[i], 1.06 * y[i]),
+                ha="center",
+                va="center",
+                fontsize=8,
             )
     axes.set_aspect("equal")
     axes.set_xlabel("towards the ascending node, 1000 km")
     axes.set_ylabel("90° ahead along the orbit, 1000 km")
-    axes.set_title(f"{assembled.loaded.scenario.name} at {assembled.loaded.scenario.epoch}: {found.short()}", fontsize=9)
+    axes.set_title(
+        f"{assembled.loaded.scenario.name} at {assembled.loaded.scenario.epoch}: {found.short()}", fontsize=9
+    )
     return figure
 
 

@@ -30,7 +30,7 @@ class Recorder:
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._lines: list[tuple[Event, list[Order]]] = []
         self._hash = hashlib.sha256()
-        self.events = 0
+        self._flushed = 0
 
     def handle(self, event: Event) -> list[Order]:
         """Hand the fact to the core, record both, return the orders."""
@@ -41,6 +41,11 @@ class Recorder:
             self._flush()
         return orders
 
+    @property
+    def events(self) -> int:
+        """How many facts have been recorded."""
+        return self._flushed + len(self._lines)
+
     def digest(self) -> str:
         """The sha256 of everything recorded so far."""
         self._flush()
@@ -49,7 +54,7 @@ class Recorder:
     def _flush(self) -> None:
         if not self._lines:
             return
-        self.events += len(self._lines)
+        self._flushed += len(self._lines)
         chunk = self._encode_lines(self._lines)
         self._lines.clear()
         self._hash.update(chunk)

@@ -9,15 +9,24 @@ from collections.abc import Callable
 import msgspec
 
 from emulator.core import Core
-from emulator.errors import OrbitmeshError, ReplayMismatch
+from emulator.errors import OrbitmeshError, ReplayMismatch, TraceError
 from emulator.orders import Order
 from emulator.recorder import Recorder
 from emulator.schedulers import Decider
 from emulator.trace import Trace
+from emulator.watchdog import watch
+
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # how the core meets facts that cannot be
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found. `mismatch` is empty if `matches`."""
+    """What a replay found. `mismatch` is empty if `matches`; `digest` is, where the orders part before the end."""
 
     matches: bool
     digest: str
@@ -28,20 +37,25 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 def replay(trace: Trace, scheduler: Decider, progress: Callable[[int], None] | None = None) -> tuple[Replay, Core]:
     """Replay exactly. Raises `ReplayMismatch`, naming the line, at the first order that differs."""
-    core = Core(trace.world, scheduler)
+    try:
+        core = Core(trace.world, scheduler)
+    except DAMAGE as error:
+        raise TraceError(f"{trace.folder}: world.json.gz cannot be: {type(error).__name__}: {error}") from error
     recorder = Recorder(core)
     number = 0
-    for number, line, (event, recorded) in trace.lines():  # noqa: B007
-        try:
-            orders = recorder.handle(event)
-        except KeyError as error:
-            raise ReplayMismatch(f"line {number}: {line[:200]!r} names what the trace's world has not: {error}") from error
-        except OrbitmeshError as error:
-            raise type(error)(f"line {number}: {error}") from error
-        if orders != recorded:
-            raise ReplayMismatch(_difference(number, recorded, orders))
-        if progress is not None and not number & 4095:
-            progress(number)
+    with watch(lambda: core.events, trace.header.policy):
+        for number, line, (event, recorded) in trace.lines():
+            try:
+                orders = recorder.handle(event)
+            except DAMAGE as error:
+                text = f"{line[:200]!r} cannot be in the trace's world: {type(error).__name__}: {error}"
+                raise ReplayMismatch(f"line {number}: {text}") from error
+            except OrbitmeshError as error:
+                raise type(error)(f"line {number}: {error}") from error
+            if orders != recorded:
+                raise ReplayMismatch(_difference(number, recorded, orders))
+            if progress is not None and not number & 4095:
+                progress(number)
     digest = recorder.digest()
     recorded_digest = trace.header.digest
     mismatch = ""

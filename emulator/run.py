@@ -18,7 +18,6 @@ from emulator.version import installed_version
 from emulator.watchdog import watch
 from workloads.streams import stream, uniforms
 
-DECISION_LIMIT_S = 20.0  # wall seconds that a scheduler may take for one decision
 _BLOCK = 1024
 
 
@@ -62,7 +61,7 @@ def run(
     with ExitStack() as stack:
         writer = stack.enter_context(TraceWriter(folder)) if folder is not None else None
         recorder = Recorder(core, writer.write if writer is not None else None)
-        stack.enter_context(watch(lambda: core.events, DECISION_LIMIT_S, policy))
+        stack.enter_context(watch(lambda: core.events, policy))
         advance = bar(policy, scenario.duration_s) if bar is not None else None
         virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance)
         row = summarise(core, policy, recorder.digest())

@@ -5,35 +5,44 @@ Everything that cannot be is refused with file, line and field before anything r
 
 import hashlib
 import re
-import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import msgspec
 
 from emulator.errors import ScenarioError
-from emulator.toml_text import line_of, parse_path
+from emulator.explain import explain
+from emulator.layers import Layer, inside, place, read, shipped, table_of
+from emulator.toml_text import Path as Field
+from emulator.toml_text import dotted, parse_path
 from links.laser import LaserTerminals
 from links.radio import Downlink
 from links.topology import Topology
 from nodes.elements import Elements
 from nodes.epoch import Epoch
 from nodes.errors import NodeError
+from nodes.processor import preset
 from nodes.station import GroundStation
 from nodes.walker import Walker
 from workloads.imaging import Imaging
 from workloads.inference import Products
+from workloads.models import light_models, shipped_models
 
-MOST_BYTES = 16 << 20  # of a scenario file
-MOST_EXTENDS = 8
+__all__ = ["Constellation", "Fault", "LoadedScenario", "Scenario", "load", "name_problem", "parse", "shipped"]
+
 MOST_DURATION_S = 366 * 86400.0
+MOST_NAME = 64  # characters
+MOST_TILES = 65_536  # distinct tiles that are inferred: minutes of a core [guess]
 KNOWLEDGE = ("global",)
 PRECISIONS = ("int8", "fp16", "fp32")
 
-Problem = tuple[tuple[str | int, ...], str]
+OPTIONS = {"seed": "--seed", "duration_s": "--duration"}  # fields that the command line may replace
+_FOLDER_NAME = re.compile(r"\w[\w .-]*")
+
+Problem = tuple[Field, str]
 
 
 class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,11 +64,11 @@ class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if sum(given) != 1:
             found.append(("", "give exactly one of elements, file or walker"))
         if not 0.0 < self.storage_bytes < float("inf"):
-            found.append(("storage_bytes", f"{self.storage_bytes}; a finite number of bytes above 0"))
+            found.append(("storage_bytes", f"is {self.storage_bytes}; a finite number of bytes above 0"))
         if not 1 <= self.batch <= 65536:
-            found.append(("batch", f"{self.batch}; 1 to 65536 inferences per launch"))
+            found.append(("batch", f"is {self.batch}; 1 to 65536 inferences per launch"))
         if self.precision not in PRECISIONS:
-            found.append(("precision", f"{self.precision!r}; one of {', '.join(PRECISIONS)}"))
+            found.append(("precision", f"is {self.precision!r}; one of {', '.join(PRECISIONS)}"))
         return found
 
 
@@ -74,9 +83,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Every field that cannot be."""
         found = []
         if not 0.0 <= self.at_s < float("inf"):
-            found.append(("at_s", f"{self.at_s}; seconds after the epoch, 0 or more"))
+            found.append(("at_s", f"is {self.at_s}; seconds after the epoch, 0 or more"))
         if self.recovers_s is not None and not self.at_s < self.recovers_s < float("inf"):
-            found.append(("recovers_s", f"{self.recovers_s}; it must come after at_s = {self.at_s}"))
+            found.append(("recovers_s", f"is {self.recovers_s}; it must come after at_s = {self.at_s}"))
         return found
 
 
@@ -108,9 +117,9 @@ class LoadedScenario:
     """A scenario with where it came from: its folder bounds every path it names."""
 
     scenario: Scenario
-    source: str
-    text: str
+    layers: tuple[Layer, ...]  # its text, and those of what it extends
     folder: Path | None
+    replaced: frozenset[str] = frozenset()  # fields given on the command line
 
     @property
     def sha256(self) -> str:
@@ -121,149 +130,144 @@ class LoadedScenario:
         """One error that names source, line, field and problem of each."""
         lines = []
         for path, message in problems:
-            number = line_of(self.text, path)
-            where = f"{self.source}:{number}" if number else self.source
-            field = _dotted(path)
-            lines.append(f"{where}: {field}: {message}" if field else f"{where}: {message}")
+            if path and path[0] in self.replaced:
+                lines.append(f"{OPTIONS[str(path[0])]} {message}")
+            else:
+                field = dotted(path)
+                lines.append(f"{place(self.layers, path)}: {field}: {message}" if field else message)
         return ScenarioError("\n".join(lines))
-
-
-def shipped() -> list[str]:
-    """Names of the scenarios that ship."""
-    return sorted(p.name[:-5] for p in files("emulator.scenarios").iterdir() if p.name.endswith(".toml"))
 
 
 def load(name: str, **overrides: Any) -> LoadedScenario:
     """Read a scenario by name or path; `overrides` (seed, duration_s) replace fields. Raises `ScenarioError`."""
-    text, folder = _read(name)
-    return parse(text, name if folder is not None else f"{name}.toml", folder, **overrides)
+    layer, folder = read(name)
+    return _checked(layer, folder, overrides)
 
 
 def parse(text: str, source: str, folder: Path | None, **overrides: Any) -> LoadedScenario:
     """Check a scenario's text in full. Raises `ScenarioError`."""
-    table = _table(text, source, folder, 0)
-    table.update({key: value for key, value in overrides.items() if value is not None})
+    return _checked(Layer(source, text), folder, overrides)
+
+
+def name_problem(name: str) -> str:
+    """What keeps a text from being the name of a node; empty if nothing does."""
+    if name.strip() and name.isprintable() and len(name) <= MOST_NAME:
+        return ""
+    return f"is {name[: 2 * MOST_NAME]!r}; a name is 1 to {MOST_NAME} characters that can be printed"
+
+
+def _checked(layer: Layer, folder: Path | None, overrides: dict[str, Any]) -> LoadedScenario:
+    table, layers = table_of(layer, folder)
+    replaced = {key: value for key, value in overrides.items() if value is not None}
+    table |= replaced
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
-        raise _explain(error, text, source) from error
-    loaded = LoadedScenario(scenario, source, text, folder)
-    problems = _problems(scenario)
+        path, message = explain(error, table, Scenario)
+        raise ScenarioError(f"{place(layers, path)}: {dotted(path)}: {message}") from error
+    loaded = LoadedScenario(scenario, layers, folder, frozenset(replaced))
+    problems = _own_problems(scenario) + _parts_problems(scenario) + _name_problems(scenario)
+    problems += _hardware_problems(scenario) + _model_problems(loaded)
     if problems:
         raise loaded.refuse(problems)
     return loaded
 
 
-def _read(name: str) -> tuple[str, Path | None]:
-    """The text of a scenario, and its folder unless it ships."""
-    if name in shipped():
-        return (files("emulator.scenarios") / f"{name}.toml").read_text(encoding="utf-8"), None
-    path = Path(name)
-    if not path.is_file():
-        close = get_close_matches(name, shipped(), 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ScenarioError(f"{name}: no such file and no shipped scenario{hint} Shipped: {', '.join(shipped())}")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ScenarioError(f"{name}: {path.stat().st_size} bytes; a scenario has at most {MOST_BYTES}")
-        return path.read_text(encoding="utf-8"), path.resolve().parent
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{name}: cannot be read as UTF-8 text: {error}") from error
-
-
-def _table(text: str, source: str, folder: Path | None, depth: int) -> dict[str, Any]:
-    """The text as a table, laid over the scenario that it extends."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{source}: is not TOML: {error}") from error
-    base = table.pop("extends", None)
-    if base is None:
-        return table
-    if not isinstance(base, str) or depth >= MOST_EXTENDS:
-        raise ScenarioError(f"{source}: extends: {base!r}; give one scenario's name, at most {MOST_EXTENDS} deep")
-    if base not in shipped():
-        if folder is None or not (folder / base).resolve().is_relative_to(folder):
-            raise ScenarioError(f"{source}: extends: {base!r} is neither a shipped scenario nor in this one's folder")
-        base = str(folder / base)
-    base_text, base_folder = _read(base)
-    return _laid_over(_table(base_text, base, base_folder, depth + 1), table)
-
-
-def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _laid_over(base[key], value) if both else value
-    return merged
-
-
-def _problems(scenario: Scenario) -> list[Problem]:
+def _own_problems(scenario: Scenario) -> list[Problem]:
     found: list[Problem] = []
     try:
         Epoch(scenario.epoch)
     except NodeError as error:
         found.append((("epoch",), str(error)))
     if not 0.0 < scenario.duration_s <= MOST_DURATION_S:
-        found.append((("duration_s",), f"{scenario.duration_s}; above 0 and at most {MOST_DURATION_S} s"))
-    if not 0 <= scenario.seed < 1 << 63:
-        found.append((("seed",), f"{scenario.seed}; 0 to 2^63 - 1"))
+        found.append((("duration_s",), f"is {scenario.duration_s}; above 0 and at most {MOST_DURATION_S} s"))
+    if scenario.seed < 0:
+        found.append((("seed",), f"is {scenario.seed}; 0 to 2^63 - 1"))
     if scenario.knowledge not in KNOWLEDGE:
-        found.append((("knowledge",), f"{scenario.knowledge!r}; one of {', '.join(KNOWLEDGE)}"))
+        found.append((("knowledge",), f"is {scenario.knowledge!r}; one of {', '.join(KNOWLEDGE)}"))
     if not 0.0 <= scenario.decision_s <= 3600.0:
-        found.append((("decision_s",), f"{scenario.decision_s}; 0 to 3600 s"))
+        found.append((("decision_s",), f"is {scenario.decision_s}; 0 to 3600 s"))
     if not 1.0 <= scenario.ephemeris_step_s <= 120.0:
-        found.append((("ephemeris_step_s",), f"{scenario.ephemeris_step_s}; 1 to 120 s (error 5.4 m at 120 s)"))
-    if not scenario.policies:
-        found.append((("policies",), "name at least one scheduler"))
-    for field in ("satellites", "laser", "topology", "downlink", "imaging", "products"):
-        found += [((field, name), message) for name, message in getattr(scenario, field).problems()]
-    for field in ("stations", "faults"):
-        for index, part in enumerate(getattr(scenario, field)):
-            found += [((field, index, name), message) for name, message in part.problems()]
-    for index, part in enumerate(scenario.satellites.elements):
-        found += [(("satellites", "elements", index, name), message) for name, message in part.problems()]
-    if scenario.satellites.walker is not None:
-        walker = scenario.satellites.walker.problems()
-        found += [(("satellites", "walker", name), message) for name, message in walker]
+        found.append((("ephemeris_step_s",), f"is {scenario.ephemeris_step_s}; 1 to 120 s (error 5.4 m at 120 s)"))
+    if scenario.imaging.distinct_tiles > MOST_TILES:
+        tiles = scenario.imaging.distinct_tiles
+        found.append((("imaging", "distinct_tiles"), f"is {tiles}; 1 to {MOST_TILES}: each is inferred"))
+    twice = sorted({name for name in scenario.policies if scenario.policies.count(name) > 1})
+    if twice or not scenario.policies:
+        text = f"names {', '.join(twice)} twice" if twice else "is empty"
+        found.append((("policies",), f"{text}; name at least one scheduler, and each once"))
     return found
 
 
-def _explain(error: msgspec.ValidationError, text: str, source: str) -> ScenarioError:
-    """Add line and field to msgspec's message, and the field that was probably meant."""
-    message, _, where = str(error).partition(" - at `")
-    path = parse_path(where.rstrip("`"))
-    unknown = re.search(r"unknown field `([^`]*)`", message)
-    if unknown:
-        name = unknown.group(1)
-        known = _fields(path)
-        close = get_close_matches(name, known, 1, 0.5)
-        message = f"there is no field {name!r} here; " + (f"did you mean {close[0]!r}? " if close else "")
-        message += f"Known: {', '.join(known)} (the unit is in the name; numbers are SI)"
-        path = (*path, name)
-    elif "Expected `float`" in message or "Expected `int`" in message:
-        message += "; give a bare number, in the unit that the field's name ends with"
-    line = line_of(text, path)
-    return ScenarioError(f"{source}:{line}: {_dotted(path)}: {message}" if line else f"{source}: {message}")
+def _parts_problems(scenario: Scenario) -> list[Problem]:
+    """What the parts say of themselves."""
+    parts: list[tuple[Field, Any]] = [
+        ((field,), getattr(scenario, field))
+        for field in ("satellites", "laser", "topology", "downlink", "imaging", "products")
+    ]
+    for field in ("stations", "faults"):
+        parts += [((field, index), part) for index, part in enumerate(getattr(scenario, field))]
+    parts += [(("satellites", "elements", index), part) for index, part in enumerate(scenario.satellites.elements)]
+    if scenario.satellites.walker is not None:
+        parts.append((("satellites", "walker"), scenario.satellites.walker))
+    return [((*path, *parse_path(name)), message) for path, part in parts for name, message in part.problems()]
 
 
-def _fields(path: tuple[str | int, ...]) -> list[str]:
-    """The fields of the table at `path` in the schema."""
-    kind: Any = Scenario
-    for part in path:
-        if isinstance(part, int):
-            kind = get_args(kind)[0]
-            continue
-        kind = get_type_hints(kind).get(part, object)
-        options = [a for a in get_args(kind) if isinstance(a, type) and issubclass(a, msgspec.Struct)]
-        if not isinstance(kind, type) and options and type(None) in get_args(kind):
-            kind = options[0]
-    return [f.encode_name for f in msgspec.structs.fields(kind)] if hasattr(kind, "__struct_fields__") else []
+def _name_problems(scenario: Scenario) -> list[Problem]:
+    """Names that cannot be shown, name no folder, or are taken."""
+    found: list[Problem] = []
+    if not _FOLDER_NAME.fullmatch(scenario.name) or len(scenario.name) > MOST_NAME:
+        text = f"is {scenario.name[: 2 * MOST_NAME]!r}; results lie in a folder of this name: letters, digits, '-', "
+        found.append((("name",), f"{text}'_', '.', blanks, {MOST_NAME} at most, a letter or digit first"))
+    taken: set[str] = set()
+    named: list[tuple[Field, str]] = [
+        (("satellites", "elements", index, "name"), each.name)
+        for index, each in enumerate(scenario.satellites.elements)
+    ]
+    named += [(("stations", index, "name"), each.name) for index, each in enumerate(scenario.stations)]
+    for path, name in named:
+        problem = name_problem(name) if name.strip() else ""  # a part refuses its own empty name
+        if name in taken:
+            problem = f"is {name!r}, which another node has; give each its own"
+        taken.add(name)
+        if problem:
+            found.append((path, problem))
+    return found
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if part else ""
-    return text.lstrip(".")
+def _hardware_problems(scenario: Scenario) -> list[Problem]:
+    """Processors, efficiencies and precisions that do not ship."""
+    carried = scenario.satellites
+    wanted: list[tuple[Field, Callable[[], object]]] = [
+        (("satellites", "processor"), lambda: preset(carried.processor)),
+        (("satellites", "efficiency"), lambda: preset(carried.processor, carried.efficiency)),
+        (("satellites", "precision"), lambda: preset(carried.processor).peak(carried.precision)),
+    ]
+    for index, station in enumerate(scenario.stations):
+        wanted.append((("stations", index, "processor"), partial(preset, station.processor)))
+    found: list[Problem] = []
+    for path, make in wanted:
+        try:
+            make()
+        except NodeError as error:
+            found.append((path, str(error)))
+            if path == ("satellites", "processor"):
+                return found  # the rest would only repeat it
+    return found
+
+
+def _model_problems(loaded: LoadedScenario) -> list[Problem]:
+    """Models that do not ship and have no file, or one that a scenario may not name."""
+    scenario = loaded.scenario
+    found: list[Problem] = []
+    known = [*shipped_models(), *light_models()]
+    if scenario.imaging.model not in (*known, *scenario.models, ""):
+        text = f"is {scenario.imaging.model[:200]!r}; one of {', '.join(known)}, or a name with a file under [models]"
+        found.append((("imaging", "model"), text))
+    for name, path in scenario.models.items():
+        if loaded.folder is None:
+            found.append((("models", name), f"is {path!r}; a shipped scenario cannot name files"))
+        elif not inside(loaded.folder, path):
+            text = f"is {path[:200]!r}, which leads out of the scenario's folder; put the file inside it"
+            found.append((("models", name), text))
+    return found

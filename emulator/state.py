@@ -46,7 +46,9 @@ class TaskState:
 class Message:
     """Raw data or a result between two nodes, hop by hop."""
 
-    __slots__ = ("account", "free_s", "held", "hop", "relay", "size_bytes", "state", "target", "via", "what")
+    __slots__ = (
+        "account", "deliver_s", "free_s", "held", "hop", "relay", "size_bytes", "state", "target", "via", "what",
+    )  # fmt: skip
 
     def __init__(self, state: TaskState, what: str, size_bytes: int, target: str | None, relay: bool) -> None:
         self.state = state
@@ -58,6 +60,7 @@ class Message:
         self.held = state.at  # the node that holds it until the next one has it whole
         self.hop = ""  # the node it is being sent to
         self.free_s = 0.0  # when its last bit leaves
+        self.deliver_s = 0.0  # when its last bit is due there
         self.account: LinkAccount | None = None
 
 
@@ -94,8 +97,8 @@ class NodeState:
     """One node: its processor's queue, its transmitters, its storage."""
 
     __slots__ = (
-        "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running", "spec",
-        "storage_bytes", "stored_bytes", "sunlit", "up",
+        "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running",
+        "spec", "storage_bytes", "stored_bytes", "sunlit", "up",
     )  # fmt: skip
 
     def __init__(self, spec: NodeSpec) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
-from emulator.console import percent, scaled, seconds
+from emulator.console import percent, scaled, seconds, table
 from emulator.report import Row
 from emulator.scenario import Scenario
 
@@ -38,10 +38,8 @@ def scaled_small(joules: float | None) -> str:
 
 def rows_table(scenario: Scenario, rows: Sequence[Row]) -> Table:
     """All rows side by side."""
-    table = Table(title=f"{scenario.name}: {scenario.duration_s / 3600.0:.4g} h from {scenario.epoch}")
-    table.add_column("")
-    for row in rows:
-        table.add_column(row.name, justify="right")
-    for title, cell in LINES:
-        table.add_row(title, *(cell(row) for row in rows))
-    return table
+    title = f"{scenario.name}: {scenario.duration_s / 3600.0:.4g} h from {scenario.epoch}"
+    made = table(title, [""], [row.name for row in rows])
+    for name, cell in LINES:
+        made.add_row(name, *(cell(row) for row in rows))
+    return made

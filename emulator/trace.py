@@ -5,21 +5,25 @@ on every size. JSON only: nothing in a trace is ever executed.
 """
 
 import gzip
-import shutil
+import os
+import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from emulator.errors import TraceError
 from emulator.events import Event
+from emulator.folders import made
 from emulator.orders import Order
 from emulator.world import World
 
 SCHEMA = 1
 MOST_WORLD_BYTES = 2 << 30
-MOST_LINE_BYTES = 1 << 20
+MOST_LINE_BYTES = 64 << 20  # a node that fails with a day of scenes on board ends all of them in one line
 MOST_HEADER_BYTES = 64 << 20
 
 Line = tuple[Event, list[Order]]
@@ -41,30 +45,40 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+def refuse_taken(folder: Path) -> None:
+    """Raise `TraceError` unless a trace can be given this name: nothing is there but, at most, an empty folder."""
+    try:
+        here = folder.resolve() == Path.cwd()
+        if here or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+            raise TraceError(f"--out {folder} is there and not an empty folder to fill; name a new one, or remove it")
+        if not folder.name:
+            raise TraceError(f"--out {folder}: cannot be a trace; name a new folder")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise TraceError(f"--out {str(folder)[:200]}: cannot be written: {error}") from error
+
+
 class TraceWriter:
     """Writes a trace; use it as a context manager. Left without `close`, nothing remains."""
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise TraceError(f"{folder} exists and is not an empty folder; name another with --out, or remove it")
-        self.folder = folder
-        self._partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        try:
-            self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise TraceError(f"{folder}: cannot be written: {error.strerror}") from error
-        raw = (self._partial / "events.jsonl.gz").open("wb")
-        self._raw = raw
-        self._events = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=3)
+        refuse_taken(folder)
+        self.folder = Path(os.path.realpath(folder))
 
     def __enter__(self) -> "TraceWriter":
+        with ExitStack() as stack:
+            parent = stack.enter_context(made(self.folder.parent))
+            beside = stack.enter_context(TemporaryDirectory(prefix=".orbitmesh-", suffix=".partial", dir=parent))
+            self._partial = Path(beside) / "trace"
+            self._partial.mkdir()
+            self._raw = stack.enter_context((self._partial / "events.jsonl.gz").open("wb"))
+            self._events = gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0, compresslevel=3)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._events.close()
-        self._raw.close()
-        shutil.rmtree(self._partial, ignore_errors=True)
+    def __exit__(self, *exception: Any) -> None:
+        with suppress(OSError):  # a full disk has been told already
+            self._events.close()
+        self._stack.__exit__(*exception)
 
     def write(self, chunk: bytes) -> None:
         """Append recorded lines."""
@@ -78,17 +92,16 @@ class TraceWriter:
         (self._partial / "world.json.gz").write_bytes(world_json)
         (self._partial / "header.json").write_bytes(_pretty(header))
         (self._partial / "summary.json").write_bytes(_pretty(summary))
-        if self.folder.exists():
-            self.folder.rmdir()
-        self._partial.rename(self.folder)
+        self._partial.rename(self.folder)  # takes the place of an empty folder, of nothing else
 
 
 class Trace:
     """An opened trace: header, world, and lines one by one. Raises `TraceError` for what is not one."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "header.json").is_file():
-            raise TraceError(f"{folder} is no trace: it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one")
+        if not os.path.isfile(folder / "header.json"):
+            text = "it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one"
+            raise TraceError(f"{str(folder)[:200]} is no trace: {text}")
         self.folder = folder
         head = self._read("header.json", MOST_HEADER_BYTES)
         schema = self._decode("header.json", head, dict).get("schema")
@@ -106,11 +119,12 @@ class Trace:
                 while line := stream.readline(MOST_LINE_BYTES):
                     number += 1
                     if not line.endswith(b"\n"):
-                        raise TraceError(f"{self.folder}: line {number} is cut off or longer than {MOST_LINE_BYTES} bytes")
+                        text = f"line {number} is cut off or longer than {MOST_LINE_BYTES} bytes"
+                        raise TraceError(f"{self.folder}: {text}")
                     yield number, line, decode(line)
-        except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        except (OSError, EOFError, zlib.error) as error:
             raise TraceError(f"{self.folder}: events.jsonl.gz is damaged after line {number}: {error}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.folder}: line {number} is no record: {error}") from error
 
     def _read(self, name: str, most_bytes: int) -> bytes:
@@ -118,7 +132,7 @@ class Trace:
         try:
             with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
                 data = stream.read(most_bytes + 1)
-        except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        except (OSError, EOFError, zlib.error) as error:
             raise TraceError(f"{path}: cannot be read: {error}") from error
         if len(data) > most_bytes:
             raise TraceError(f"{path}: larger than {most_bytes} bytes")
@@ -127,7 +141,7 @@ class Trace:
     def _decode(self, name: str, data: bytes, kind: Any) -> Any:
         try:
             return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.folder / name}: {error}") from error
 
 

@@ -26,7 +26,7 @@ class Transport:
     def __init__(self, world: World, nodes: dict[str, NodeState]) -> None:
         self.nodes = nodes
         self.contacts = world.plan.contacts
-        self.graph = ContactGraph(self.contacts)
+        self.graph = ContactGraph(self.contacts)  # of nodes that are up
         self.refresh_s = world.settings.route_refresh_s
         self.now_s = 0.0
         self.orders: list[Order] = []
@@ -43,6 +43,8 @@ class Transport:
         for number, contact in enumerate(self.contacts):
             if contact.kind == RADIO:
                 self.passes[contact.a].append(number)
+        for numbers in self.passes.values():
+            numbers.sort(key=lambda number: self.contacts[number].start_s)
 
     # contacts
 
@@ -83,8 +85,8 @@ class Transport:
             self._reroute(here, port, relayed_only=False)
 
     def _reroute(self, here: str, port: Port, relayed_only: bool) -> None:
-        kept = []
-        moved = []
+        kept: list[tuple[int, int, int, Message]] = []
+        moved: list[tuple[int, int, int, Message]] = []
         for entry in sorted(port.queue):
             (moved if entry[3].relay or not relayed_only else kept).append(entry)
         port.queue = kept  # sorted, hence a heap
@@ -123,7 +125,7 @@ class Transport:
         """Take a message off the wire; `None` if it was lost meanwhile and this is only its echo."""
         key = (task, what)
         message = self.in_flight.get(key)
-        if message is None or message.hop != here:
+        if message is None or message.hop != here or self.now_s < message.deliver_s:
             return None
         del self.in_flight[key]
         if message.account is not None:
@@ -159,13 +161,21 @@ class Transport:
         self.stranded = [m for m in self.stranded if m.held != name]
         for port in self._ports(name):
             port.raw_bytes = port.result_bytes = 0
-        for number in [n for a, peers in self.open.items() for b, n in peers.items() if name in (a, b)]:
-            if self.open[self.contacts[number].a].get(self.contacts[number].b) == number:
-                self.closed(number)
+        cut = sorted({n for a, peers in self.open.items() for b, n in peers.items() if name in (a, b)})
+        self._survey()
+        self.open[name].clear()
+        for peers in self.open.values():  # all at once, so that nothing is sent round by another link to the dead node
+            peers.pop(name, None)
+        for number in cut:
+            self.closed(number)
+        for other, node in self.nodes.items():
+            if name in node.ports:  # what waited there for a contact to come
+                self._reroute(other, node.ports[name], relayed_only=False)
         return lost, returned
 
     def restore(self, name: str) -> None:
         """A node came back: contacts that the plan has open now open again."""
+        self._survey()
         for number, contact in enumerate(self.contacts):
             both_up = self.nodes[contact.a].up and self.nodes[contact.b].up
             if name in (contact.a, contact.b) and both_up and contact.start_s <= self.now_s < contact.stop_s:
@@ -173,6 +183,11 @@ class Transport:
         stranded, self.stranded = self.stranded, []
         for message in stranded:
             self.forward(message, message.held)
+
+    def _survey(self) -> None:
+        """Which contacts to come count, now that a node has failed or come back: those of nodes that are up."""
+        self.graph = ContactGraph([c for c in self.contacts if self.nodes[c.a].up and self.nodes[c.b].up])
+        self._refresh_at_s = 0.0
 
     def _ports(self, name: str) -> list[Port]:
         node = self.nodes[name]
@@ -253,7 +268,7 @@ class Transport:
         task = message.state.task.id
         what = message.what
         self.in_flight[task, what] = message
-        deliver_s = free_s + delay_s(contact, contact.a == here, free_s)
+        deliver_s = message.deliver_s = free_s + delay_s(contact, contact.a == here, free_s)
         self.orders.append(Send(here, peer, task, what, port.contact, size_bytes, now_s, free_s, deliver_s))
         return True
 
@@ -320,7 +335,8 @@ class Transport:
             node = self.nodes[here]
             port = node.radio if self.nodes[hop].kind == STATION else self.port(here, hop)
             queued_bytes = port.raw_bytes + port.result_bytes
-            rate = contact.bits_per_s[min(len(contact.bits_per_s) - 1, int((self.now_s - contact.start_s) / contact.step_s))]
+            step = int((self.now_s - contact.start_s) / contact.step_s)
+            rate = contact.bits_per_s[min(len(contact.bits_per_s) - 1, step)]
             total_s += max(0.0, port.free_s - self.now_s) + (queued_bytes + size_bytes) * 8 / rate
             total_s += self._weights[here][hop]
             here = hop
@@ -333,7 +349,7 @@ class Transport:
         start_s = max(self.now_s, radio.free_s)
         for number in self.passes[here]:
             contact = self.contacts[number]
-            if contact.stop_s <= start_s:
+            if contact.stop_s <= start_s or not self.nodes[contact.b].up:
                 continue
             from_s = max(start_s, contact.start_s)
             end_s = finish_s(contact, from_s, bits)

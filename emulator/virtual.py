@@ -44,15 +44,14 @@ def run(
         else:
             entry, upcoming = upcoming, next(known)
         for order in handle(entry[4]):
-            kind = type(order)
             sequence += 1
-            if kind is Send:
+            if type(order) is Send:
                 event: Event = Delivered(order.deliver_s, order.to, order.task, order.what)
                 heappush(heap, (order.deliver_s, delivered_rank, order.to, sequence, event))
-            elif kind is Run:
+            elif type(order) is Run:
                 event = Finished(order.finish_s, order.node, order.task, order.run, infer(tasks[order.task]))
                 heappush(heap, (order.finish_s, finished_rank, order.node, sequence, event))
-            elif kind is Wake:
+            elif type(order) is Wake:
                 event = TimerRang(order.at_s, order.node, order.timer)
                 heappush(heap, (order.at_s, timer_rank, order.node, sequence, event))
         handled += 1

@@ -18,6 +18,7 @@ from links.topology import Topology, all_pairs, candidate_pairs
 from links.tracks import Index
 from links.trajectories import Array, Sites, Trajectories
 
+MIN_ELEVATION_DEG = 10.0  # [guess] a usual mask, for sites that state none
 FULL_PAIRS = 100  # satellites up to which every pair of them is listed in a plan or snapshot, with its reason
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Network:
     """All that decides about links.
 
     `plane` and `slot` are parallel to `satellites.names` (by default one plane, slots in the order given), `antennas`
-    and `min_elevation_deg` to `sites.names` (by default one antenna, and the mask of `downlink`).
+    and `min_elevation_deg` to `sites.names` (by default one antenna, and a mask of 10 degrees).
     """
 
     satellites: Trajectories
@@ -60,7 +61,7 @@ class Sorted:
         self.plane = _pick("plane", network.plane, [0] * len(satellites), self.order)
         self.slot = _pick("slot", network.slot, list(range(len(satellites))), self.order)
         self.antennas = _pick("antennas", network.antennas, [1] * len(sites), self.site_order)
-        masks_deg = [network.downlink.min_elevation_deg] * len(sites)
+        masks_deg = [MIN_ELEVATION_DEG] * len(sites)
         masks_deg = _pick("min_elevation_deg", network.min_elevation_deg, masks_deg, self.site_order)
         self.masks_rad: Array = np.radians(np.array(masks_deg, dtype=np.float64))
         if any(antennas < 0 for antennas in self.antennas) or not bool((np.abs(self.masks_rad) <= np.pi / 2).all()):

@@ -73,13 +73,12 @@ X_BAND_1200 = LinkBudget(  # a modern downlink with adaptive coding: full rate o
 
 
 class Downlink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The downlink transmitter of every satellite: a preset, the elevation mask, and fields that differ (None: as is).
+    """The downlink transmitter of every satellite: a preset, and fields of the budget that differ (None: as is).
 
     Presets: `x-band-1200` (1.2 Gbit/s, DVB-S2-like) and `x-band-oec` (142.69 Mbit/s at 500 km, uncapped Shannon).
     """
 
     preset: str = "x-band-1200"
-    min_elevation_deg: float = 10.0  # [guess] a usual mask; ground stations may set their own
     tx_power_w: float | None = None
     line_gain_db: float | None = None
     tx_gain_db: float | None = None
@@ -93,12 +92,11 @@ class Downlink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def problems(self) -> list[Problem]:
         """Every (field, message) that cannot be; empty if all is well."""
-        found = within("min_elevation_deg", self.min_elevation_deg, -5.0, 90.0, "deg")
         unknown = one_of("preset", self.preset, ("x-band-1200", "x-band-oec"))
         if unknown:
-            return unknown + found
+            return unknown
         budget = self.budget()
-        found += within("tx_power_w", budget.tx_power_w, 0.0, 1e5, "W", open_below=True)
+        found = within("tx_power_w", budget.tx_power_w, 0.0, 1e5, "W", open_below=True)
         found += within("line_gain_db", budget.line_gain_db, -60.0, 0.0, "dB")
         found += within("tx_gain_db", budget.tx_gain_db, -30.0, 80.0, "dB")
         found += within("rx_gain_db", budget.rx_gain_db, -30.0, 90.0, "dB")

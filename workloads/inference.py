@@ -40,13 +40,13 @@ class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """(field, message) of everything that cannot be."""
         found = []
         if not 0 <= self.cloudy_above <= 1:
-            found.append(("cloudy_above", f"{self.cloudy_above} is no cloud fraction: give 0 to 1"))
+            found.append(("cloudy_above", f"is {self.cloudy_above}; a cloud fraction is 0 to 1"))
         for name in ("summary_bytes", "product_bytes", "load_product_bytes"):
             if not 0 <= getattr(self, name) <= 2**53:
-                found.append((name, f"{getattr(self, name)} bytes cannot be: give 0 or more, up to 2^53"))
+                found.append((name, f"is {getattr(self, name)}; it must be 0 or more bytes, up to 2^53"))
         ratio = self.product_bytes_per_raw_byte
         if not (isfinite(ratio) and 0 <= ratio <= 1000):
-            found.append(("product_bytes_per_raw_byte", f"{ratio} cannot be: give 0 to 1000"))
+            found.append(("product_bytes_per_raw_byte", f"is {ratio}; it must be 0 to 1000"))
         return found
 
     def outcome(self, cloud_fraction: float, raw_bytes: int) -> Outcome:

@@ -5,6 +5,10 @@ operations, and the orbit seen from its pole with who sees whom."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.scenario import LoadedScenario
 
 EXAMPLES = """examples:
   orbitmesh compare
@@ -15,9 +19,8 @@ EXAMPLES = """examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument(
-        "scenario", metavar="SCENARIO", nargs="?", default="three-body", help="a TOML file or a shipped name (three-body)"
-    )
+    text = "a TOML file, or the name of one that ships (three-body)"
+    parser.add_argument("scenario", metavar="SCENARIO", nargs="?", default="three-body", help=text)
     parser.add_argument("--policies", help="comma-separated schedulers instead of the scenario's")
     parser.add_argument("--seed", type=int, help="instead of the scenario's")
     parser.add_argument("--duration", type=float, metavar="S", help="simulated seconds, instead of the scenario's")
@@ -29,28 +32,55 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> None:
     """Run every scheduler on the same assembled world."""
+    from emulator.folders import made
+    from emulator.plots import available
+    from emulator.scenario import load
+
+    loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
+    policies = _policies(loaded, options.policies)
+    if options.no_plots or not available():
+        _compare(options, loaded, policies, None)
+        return
+    with made(options.out / loaded.scenario.name) as folder:
+        _compare(options, loaded, policies, folder)
+
+
+def _policies(loaded: "LoadedScenario", given: str | None) -> list[str]:
+    """The schedulers of the scenario, or those on the command line; each is known. Raises `BadInput`."""
+    from emulator.errors import BadInput, SchedulerError
+    from emulator.schedulers import load
+
+    names = list(loaded.scenario.policies) if given is None else [name.strip() for name in given.split(",")]
+    for index, name in enumerate(names):
+        try:
+            load(name, lambda: 0.0)
+        except SchedulerError as error:
+            if given is None:
+                raise loaded.refuse([(("policies", index), str(error))]) from error
+            raise SchedulerError(f"--policies {given}: {error}") from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(f"--policies {given}: {', '.join(twice)} is there twice; name each scheduler once")
+    return names
+
+
+def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: list[str], folder: Path | None) -> None:
     from emulator import console
     from emulator.assemble import assemble
     from emulator.run import run
-    from emulator.scenario import load
     from emulator.table import rows_table
 
-    loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
     scenario = loaded.scenario
-    policies = [p.strip() for p in options.policies.split(",")] if options.policies else list(scenario.policies)
-    folder = None if options.no_plots else options.out / scenario.name
-    if folder is not None:
-        from emulator.plots import prepare
-
-        folder = prepare(folder)
-    with console.progress(options.json) as bar:
+    written: list[str] = []
+    with console.progress() as bar:
         assembled = assemble(loaded, policies, bar)
         results = [run(assembled, policy, None, bar) for policy in policies]
-    written: list[str] = []
-    if folder is not None:
-        from emulator.plots import draw
+        if folder is not None:
+            from emulator.plots import draw
 
-        written = [str(path) for path in draw(folder, assembled, results)]
+            advance = bar("plots", 1.0)
+            written = [str(path) for path in draw(folder, assembled, results)]
+            advance(1.0)
     if options.json:
         console.print_json(
             {
@@ -64,9 +94,8 @@ def carry_out(options: argparse.Namespace) -> None:
             }
         )
         return
-    console.out.print(rows_table(scenario, [result.row for result in results]))
-    console.out.print(assembled.connectivity().sentence(), highlight=False)
-    for note in assembled.notes:
-        console.out.print(f"[dim]- {note}[/dim]", highlight=False)
+    console.show(rows_table(scenario, [result.row for result in results]))
+    console.out.print(assembled.connectivity().sentence())
+    console.notes(assembled.notes)
     if written:
-        console.out.print(f"plots in {folder}: " + ", ".join(Path(p).name for p in written), highlight=False)
+        console.out.print(f"plots in {folder}: " + ", ".join(Path(p).name for p in written))

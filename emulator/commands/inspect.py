@@ -5,12 +5,22 @@ Latency is one inference at batch 1 by roofline: the larger of operations over r
 plus launch overhead."""
 
 import argparse
+from typing import NamedTuple
 
 EXAMPLES = """examples:
   orbitmesh inspect cloud-screen
   orbitmesh inspect light-resnet50
   orbitmesh inspect model.onnx --json
 """
+
+
+class Latency(NamedTuple):
+    """One inference on one processor: seconds, what bounds it, and which of the processor's numbers are guesses."""
+
+    name: str
+    latency_s: float
+    bound: str
+    guesses: tuple[str, ...]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +36,15 @@ def carry_out(options: argparse.Namespace) -> None:
     from workloads.graph import profile
     from workloads.models import find_model
 
-    counted = profile(find_model(options.model))
+    with console.progress() as bar:
+        advance = bar("counting", 1.0)
+        counted = profile(find_model(options.model))
+        advance(1.0)
     rows = []
     for name in presets():
         processor: Processor = preset(name)
         job = processor.job(counted, 1, 1, options.precision)
-        rows.append({"name": name, "latency_s": job.duration_s, "bound": job.bound, "guesses": list(processor.guesses)})
+        rows.append(Latency(name, job.duration_s, job.bound, processor.guesses))
     if options.json:
         console.print_json(
             {
@@ -45,24 +58,20 @@ def carry_out(options: argparse.Namespace) -> None:
                 "peak_activation_bytes": counted.peak_activation_bytes,
                 "input_bytes": counted.input_bytes,
                 "precision": options.precision,
-                "processors": rows,
+                "processors": [row._asdict() for row in rows],
             }
         )
         return
-    from rich.table import Table
-
     scaled = console.scaled
     console.out.print(
         f"{counted.name}: {scaled(counted.macs, 'MAC')} = {scaled(counted.ops, 'op')}, "
         f"{scaled(counted.parameters, '')}parameters, weights {scaled(counted.weight_bytes, 'B')}, "
-        f"activations at their peak {scaled(counted.peak_activation_bytes, 'B')} (float32, batch 1)",
-        highlight=False,
+        f"activations at their peak {scaled(counted.peak_activation_bytes, 'B')} (float32, batch 1)"
     )
-    table = Table(title=f"one inference, batch 1, {options.precision}")
-    for title, justify in (("processor", "left"), ("latency", "right"), ("bound by", "left"), ("guesses", "left")):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    table = console.table(
+        f"one inference, batch 1, {options.precision}", ["processor", "bound by", "guesses"], ["latency"]
+    )
     for row in rows:
-        guesses = row["guesses"]
-        latency = console.seconds(float(row["latency_s"]))  # type: ignore[arg-type]
-        table.add_row(str(row["name"]), latency, str(row["bound"]), f"{len(guesses)} fields" if guesses else "")  # type: ignore[arg-type]
-    console.out.print(table)
+        guesses = f"{len(row.guesses)} fields" if row.guesses else ""
+        table.add_row(row.name, row.bound, guesses, console.seconds(row.latency_s))
+    console.show(table)

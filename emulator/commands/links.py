@@ -24,28 +24,25 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.scenario import load
 
     loaded = load(options.scenario)
-    with console.progress(options.json) as bar:
+    with console.progress() as bar:
         report = pairs_at(loaded, options.at, bar)
     if options.json:
         console.print_json(report)
         return
-    from rich.table import Table
-
-    table = Table(title=f"{loaded.scenario.name} at {report.at}")
-    for title in ("a", "b", "up", "reason", "range", "one-way delay", "rate"):
-        table.add_column(title, justify="right" if title in ("range", "one-way delay", "rate") else "left")
+    title = f"{loaded.scenario.name} at {report.at}"
+    table = console.table(title, ["a", "b", "state"], ["range", "one-way delay", "rate"])
     rows = [*report.links, *report.downlinks]
     for row in rows[:MOST_ROWS]:
         table.add_row(
             row.a,
             row.b,
-            "up" if row.up else "",
-            row.reason,
+            "up" if row.up else row.reason,
             f"{row.range_m / 1e3:,.2f} km",
             f"{row.delay_s * 1e3:.4f} ms",
             console.scaled(row.bits_per_s, "bit/s") if row.up else "-",
         )
-    console.out.print(table)
+    console.show(table)
     if len(rows) > MOST_ROWS:
-        console.out.print(f"... and {len(rows) - MOST_ROWS} more pairs; --json has them all", highlight=False)
-    console.out.print(report.connectivity.sentence().replace("At the start", f"At {report.at}"), highlight=False)
+        console.out.print(f"... and {len(rows) - MOST_ROWS} more pairs; --json has them all")
+    console.out.print(report.connectivity.sentence(f"At {report.at}"))
+    console.notes(report.notes)

@@ -27,25 +27,32 @@ def carry_out(options: argparse.Namespace) -> None:
 
     if (options.scenario is None) == (options.tle is None):
         raise BadInput("passes needs a SCENARIO, or --tle FILE with --site, --start and --stop; not both")
-    if options.scenario is not None:
-        if options.site is not None:
-            raise BadInput("--site goes with --tle; a scenario has its own stations")
-        report = of_scenario(options.scenario, options.min_elevation, options.start, options.stop)
-    else:
-        missing = [f"--{n}" for n in ("site", "start", "stop") if getattr(options, n) is None]
-        if missing:
-            raise BadInput(f"--tle needs {', '.join(missing)} too")
-        mask_deg = 10.0 if options.min_elevation is None else options.min_elevation
-        report = of_elements(options.tle, options.site, mask_deg, options.start, options.stop)
+    if options.scenario is not None and options.site is not None:
+        raise BadInput("--site goes with --tle; a scenario has its own stations")
+    missing = [f"--{n}" for n in ("site", "start", "stop") if getattr(options, n) is None]
+    if options.tle is not None and missing:
+        raise BadInput(f"--tle needs {', '.join(missing)} too")
+    with console.progress() as bar:
+        advance = bar("passes", 1.0)
+        if options.scenario is not None:
+            report = of_scenario(options.scenario, options.min_elevation, options.start, options.stop)
+        else:
+            mask_deg = 10.0 if options.min_elevation is None else options.min_elevation
+            report = of_elements(options.tle, options.site, mask_deg, options.start, options.stop)
+        advance(1.0)
     if options.json:
         console.print_json(report)
         return
-    from rich.table import Table
-
-    table = Table(title=f"{len(report.passes)} passes")
-    for title in ("satellite", "station", "rise (UTC)", "culminate", "set", "highest"):
-        table.add_column(title, justify="right" if title == "highest" else "left")
+    columns = ["satellite", "station", "rise (UTC)", "culminate", "set"]
+    table = console.table(f"{len(report.passes)} passes", columns, ["highest"])
     for one in report.passes:
-        rise, fall = one.rise or "before start", one.set or "after stop"
-        table.add_row(one.satellite, one.station, rise, one.culminate[11:], fall[11:] if one.set else fall, f"{one.max_elevation_deg:.2f}°")
-    console.out.print(table)
+        table.add_row(
+            one.satellite,
+            one.station,
+            one.rise or "before start",
+            one.culminate[11:],
+            one.set[11:] if one.set else "after stop",
+            f"{one.max_elevation_deg:.2f}°",
+        )
+    console.show(table)
+    console.notes(report.notes)

@@ -15,7 +15,8 @@ EXAMPLES = """examples:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that `run --out` left")
-    parser.add_argument("--level", choices=["exact"], default="exact", help="exact: same facts, same orders, same digest")
+    text = "exact: same facts, same orders, same digest"
+    parser.add_argument("--level", choices=["exact"], default="exact", help=text)
     parser.add_argument("--policy", help="replay with this scheduler; needed for module:Name")
 
 
@@ -23,7 +24,7 @@ def carry_out(options: argparse.Namespace) -> None:
     """Replay it."""
     from emulator import console
     from emulator.errors import ReplayMismatch, TraceError
-    from emulator.replay import replay
+    from emulator.replay import Replay, replay
     from emulator.run import uniform_source
     from emulator.schedulers import load
     from emulator.trace import Trace
@@ -36,12 +37,17 @@ def carry_out(options: argparse.Namespace) -> None:
             f"{options.folder} was run with a scheduler of its author's own, {policy}; nothing that a trace names is "
             f"imported: give it yourself with --policy {policy}"
         )
-    with console.progress(options.json) as bar:
+    with console.progress() as bar:
         advance = bar("replay", float(header.events))
-        found, _ = replay(trace, load(policy, uniform_source(header.seed, policy)), advance)
+        try:
+            found, _ = replay(trace, load(policy, uniform_source(header.seed, policy)), advance)
+        except ReplayMismatch as error:
+            found = Replay(
+                matches=False, digest="", recorded_digest=header.digest, events=header.events, mismatch=str(error)
+            )
     if options.json:
         console.print_json(found)
     elif found.matches:
-        console.out.print(f"matches: {found.events:,} facts, digest {found.digest}", highlight=False)
+        console.out.print(f"matches: {found.events:,} facts, digest {found.digest}")
     if not found.matches:
         raise ReplayMismatch(found.mismatch)

@@ -28,9 +28,12 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.run import run
     from emulator.scenario import load
     from emulator.table import rows_table
+    from emulator.trace import refuse_taken
 
     loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
-    with console.progress(options.json) as bar:
+    if options.out is not None:
+        refuse_taken(options.out)  # before the work, not after it
+    with console.progress() as bar:
         assembled = assemble(loaded, [options.policy], bar)
         result = run(assembled, options.policy, options.out, bar)
     if options.json:
@@ -39,9 +42,8 @@ def carry_out(options: argparse.Namespace) -> None:
         document["notes"] = assembled.notes
         console.print_json(document)
         return
-    console.out.print(rows_table(loaded.scenario, [result.row]))
-    for note in assembled.notes:
-        console.out.print(f"[dim]- {note}[/dim]", highlight=False)
-    console.out.print(f"digest {result.row.digest}", highlight=False)
+    console.show(rows_table(loaded.scenario, [result.row]))
+    console.notes(assembled.notes)
+    console.out.print(f"digest {result.row.digest}")
     if result.trace is not None:
-        console.out.print(f"trace  {result.trace}", highlight=False)
+        console.out.print(f"trace  {result.trace}")

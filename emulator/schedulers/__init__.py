@@ -1,7 +1,7 @@
 """The schedulers that ship, by name, and how one of your own is found.
 
-    orbitmesh run three-body --policy mesh
-    orbitmesh run three-body --policy my_scheduler:Nearest
+orbitmesh run three-body --policy mesh
+orbitmesh run three-body --policy my_scheduler:Nearest
 """
 
 import importlib
@@ -19,6 +19,7 @@ from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import least_loaded, mesh, onboard
 from emulator.schedulers.spread import Random, RoundRobin
 from emulator.view import View
+from emulator.watchdog import watch
 
 Decider = Scheduler | Callable[[View], Iterable[Decision] | None]
 
@@ -38,25 +39,31 @@ def load(name: str, uniform: Callable[[], float]) -> Decider:
     A class is called without arguments, or with `uniform` (a source of numbers in [0, 1) of the run's own stream)
     if it asks for one. Raises `SchedulerError` for what cannot be found or is none.
     """
+    decider: Decider
     if ":" in name:
-        found = _import(name)
+        with watch(lambda: 0, name):
+            decider = _made(name, _import(name), uniform)
     elif name in SHIPPED:
-        found = SHIPPED[name]
+        decider = _made(name, SHIPPED[name], uniform)
     else:
         close = get_close_matches(name, SHIPPED, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; did you mean {close[0]}?" if close else "."
         raise SchedulerError(f"no scheduler {name!r}{hint} Shipped: {', '.join(SHIPPED)}; your own: module:Name")
-    if not inspect.isclass(found):
-        decider = found
-    else:
-        try:
-            wants = "uniform" in inspect.signature(found).parameters
-            decider = found(uniform=uniform) if wants else found()
-        except Exception as error:
-            raise SchedulerError(f"scheduler {name} cannot be made: {type(error).__name__}: {error}") from error
     if not callable(getattr(decider, "decide", decider)):
-        raise SchedulerError(f"{name} is a {type(decider).__name__}: neither a function of the view nor has it decide(view)")
-    return decider  # type: ignore[no-any-return]
+        kind = type(decider).__name__
+        raise SchedulerError(f"scheduler {name} is a {kind}: neither a function of the view nor has it decide(view)")
+    return decider
+
+
+def _made(name: str, found: Any, uniform: Callable[[], float]) -> Any:
+    if not isinstance(found, type):
+        return found
+    make: Callable[..., Any] = found
+    try:
+        wants = "uniform" in inspect.signature(make).parameters
+        return make(uniform=uniform) if wants else make()
+    except (Exception, SystemExit) as error:
+        raise SchedulerError(f"scheduler {name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _import(name: str) -> Any:
@@ -66,9 +73,11 @@ def _import(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SchedulerError(f"scheduler {name}: module {module_name!r}: {type(error).__name__}: {error}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
-        raise SchedulerError(f"scheduler {name}: module {module_name} has no {attribute!r}") from error
+        there = ", ".join(each for each in vars(module) if not each.startswith("_"))
+        text = f"scheduler {name}: module {module_name} has no {attribute!r}; it has {there[:200] or 'nothing'}"
+        raise SchedulerError(text) from error

@@ -12,7 +12,6 @@ from links.geometry import LIGHT_M_PER_S, light_time_s
 from links.laser import LaserTerminals
 from links.network import Network
 from links.plan import build_plan
-from links.radio import Downlink
 from links.topology import Topology
 from links.transfer import delay_s
 
@@ -163,7 +162,7 @@ def test_reasons_tell_why_a_link_is_down(ring) -> None:
 
 def test_an_antenna_serves_one_satellite_and_keeps_it_until_it_sets(ring, turning) -> None:
     close = ring(90)  # four degrees apart: several over a station at once
-    network = Network(close, turning([("X", 60.0, 0.0)]), downlink=Downlink(min_elevation_deg=5.0))
+    network = Network(close, turning([("X", 60.0, 0.0)]), min_elevation_deg=[5.0])
     plan = build_plan(network, 6_000.0)
     served = [contact for contact in plan.contacts if contact.kind == "radio"]
     assert len(served) > 10

@@ -5,6 +5,7 @@ The `light-...` models have the true architecture and constant weights: real wor
 """
 
 from importlib.util import find_spec
+from os.path import isfile
 from pathlib import Path
 
 from workloads.errors import ModelError
@@ -34,6 +35,6 @@ def find_model(name: str, folder: Path | None = None) -> Path:
     if name in named:
         return named[name]
     path = (folder or Path()) / name
-    if path.is_file():
+    if isfile(path):
         return path
-    raise ModelError(f"no model {name!r}: give the path of an .onnx file or one of {', '.join(named)}")
+    raise ModelError(f"no model {name[:200]!r}: give the path of an .onnx file or one of {', '.join(named)}")

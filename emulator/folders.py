@@ -1,0 +1,35 @@
+"""Folders for results: made when needed, and gone again, with their new parents, if what should fill them fails."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from emulator.errors import BadInput
+
+
+@contextmanager
+def made(folder: Path, option: str = "--out") -> Iterator[Path]:
+    """Make `folder` and its parents; on an error inside, remove those that were made and are still empty.
+
+    Raises `BadInput`, naming `option`, for a folder that cannot be made or written.
+    """
+    new: list[Path] = []
+    try:
+        try:
+            for each in reversed((folder, *folder.parents)):
+                if not each.exists():
+                    each.mkdir()
+                    new.append(each)
+            with tempfile.TemporaryFile(dir=folder):
+                pass  # it is a folder and can be written
+        except OSError as error:
+            where = str(folder)[:200]
+            text = f"{option} {where}: cannot be written: {error.strerror}; name a folder that can be"
+            raise BadInput(text) from error
+        yield folder
+    except BaseException:
+        with suppress(OSError):
+            for each in reversed(new):
+                each.rmdir()
+        raise
