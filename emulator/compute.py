@@ -7,8 +7,8 @@ No clock, no sockets; IEEE additions, products and quotients only.
 from heapq import heapify, heappop, heappush
 
 from emulator.errors import LedgerMismatch
-from emulator.orders import Cancel, Order, Run
-from emulator.state import QUEUED, RUNNING, NodeState, TaskState
+from emulator.orders import Cancel, Run
+from emulator.state import QUEUED, RUNNING, Moment, NodeState, TaskState
 from emulator.world import World
 from nodes.errors import NodeError
 from nodes.ledger import OpsLedger
@@ -17,13 +17,12 @@ from nodes.ledger import OpsLedger
 class Compute:
     """The processors of all nodes."""
 
-    def __init__(self, world: World, nodes: dict[str, NodeState]) -> None:
+    def __init__(self, world: World, nodes: dict[str, NodeState], moment: Moment) -> None:
         self.nodes = nodes
         self.models = world.models
         self.batch = world.settings.batch
         self.precision = world.settings.precision
-        self.now_s = 0.0
-        self.orders: list[Order] = []
+        self.moment = moment
         self.sequence = 0
         self.runs = 0
         for node in nodes.values():
@@ -77,15 +76,15 @@ class Compute:
         self.runs += 1
         state.stage = RUNNING
         state.run = self.runs
-        state.started_s = self.now_s
-        node.busy_until_s = self.now_s + state.duration_s
-        self.orders.append(Run(node.name, state.task.id, state.run, self.now_s, node.busy_until_s))
+        state.started_s = self.moment.now_s
+        node.busy_until_s = self.moment.now_s + state.duration_s
+        self.moment.orders.append(Run(node.name, state.task.id, state.run, self.moment.now_s, node.busy_until_s))
 
     def finish(self, node: NodeState, state: TaskState) -> None:
         """A run has ended: book its operations and start the next."""
         if node.budget is not None:
             try:
-                node.budget.record(state.started_s, self.now_s, state.ops)
+                node.budget.record(state.started_s, self.moment.now_s, state.ops)
             except NodeError as error:
                 raise LedgerMismatch(f"task {state.task.id}: {error}") from error
         node.running = None
@@ -94,9 +93,9 @@ class Compute:
     def remove(self, node: NodeState, state: TaskState) -> None:
         """Take a task off its processor or out of its queue; half-done work is lost."""
         if node.running is state:
-            self.orders.append(Cancel(node.name, state.task.id, state.run))
+            self.moment.orders.append(Cancel(node.name, state.task.id, state.run))
             node.running = None
-            node.busy_until_s = self.now_s
+            node.busy_until_s = self.moment.now_s
             self.start_next(node)
             return
         node.queue = [entry for entry in node.queue if entry[2] is not state]
@@ -107,4 +106,4 @@ class Compute:
         """Seconds of work that a new task of equal urgency would wait for."""
         if node.running is None:
             return node.queued_s
-        return max(0.0, node.busy_until_s - self.now_s) + node.queued_s
+        return max(0.0, node.busy_until_s - self.moment.now_s) + node.queued_s

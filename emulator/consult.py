@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from emulator import carry_out
 from emulator.decisions import Assign, Decision, DecisionRejected, Downlink, Drop, Preempt, WakeAt, plain_text
 from emulator.errors import OrbitmeshError, SchedulerError
 from emulator.orders import Rejected, Wake
@@ -29,6 +30,14 @@ class Scheduler(Protocol):
         ...
 
 
+CARRY_OUT: dict[type, Callable[["Core", Any], str]] = {
+    Assign: carry_out.assign,
+    Downlink: carry_out.downlink,
+    Drop: carry_out.drop,
+    Preempt: carry_out.preempt,
+    WakeAt: carry_out.wake_at,
+}
+
 Decider = Scheduler | Callable[[View], Iterable[Decision] | None]
 
 
@@ -46,13 +55,6 @@ class Consultation:
         self._pending: list[tuple[str, list[Any]]] = []  # (trigger, decisions) that are not ready yet
         self.deciding: set[str] = set()
         self._wakes: tuple[int, int] = (0, 0)  # (whole second, wakes in it)
-        self._carry_out: dict[type, Callable[[Any], str]] = {
-            Assign: core.assign,
-            Downlink: core.downlink,
-            Drop: core.drop,
-            Preempt: core.preempt,
-            WakeAt: core.wake_at,
-        }
 
     def hold(self, trigger: str) -> None:
         """Ask the scheduler, if anything waits for it."""
@@ -67,13 +69,16 @@ class Consultation:
             if decisions:
                 self._pending.append((trigger, decisions))
                 self.deciding.update(_tasks(decisions))
-                core.orders.append(Wake("", "decision", core.now_s + cost_s))
+                core.moment.orders.append(Wake("", "decision", core.now_s + cost_s))
             return
         if self._apply(decisions):
             self._apply(self._ask("rejected"))
 
     def decision_ready(self) -> None:
         """A decision that took time is ready: carry it out."""
+        if not self._pending:  # the echo of a decision already carried out
+            self.core.stale += 1
+            return
         trigger, decisions = self._pending.pop(0)
         self.deciding.difference_update(_tasks(decisions))
         if self._apply(decisions) and trigger != "rejected":
@@ -105,19 +110,19 @@ class Consultation:
         """Carry decisions out in order; returns whether any was rejected."""
         rejected: list[DecisionRejected] = []
         for decision in decisions:
-            carry_out = self._carry_out.get(type(decision))
-            if carry_out is None:
+            deed = CARRY_OUT.get(type(decision))
+            if deed is None:
                 code = "bad_decision"
             else:
                 try:
-                    code = carry_out(decision)
+                    code = deed(self.core, decision)
                 except TypeError:  # a field of a wrong type, an unhashable name for instance
                     code = "bad_decision"
             if code:
                 rejected.append(DecisionRejected(decision, code))
                 self.rejections[code] = self.rejections.get(code, 0) + 1
                 task = plain_text(getattr(decision, "task", ""))
-                self.core.orders.append(Rejected(type(decision).__name__, task, code))
+                self.core.moment.orders.append(Rejected(type(decision).__name__, task, code))
         self.view.rejected = tuple(rejected)
         return bool(rejected)
 

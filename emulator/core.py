@@ -8,7 +8,6 @@ Every task ends as done, dropped with a reason, or lost with a reason, or is sti
 from collections.abc import Callable
 from typing import Any
 
-from emulator import decisions as decided
 from emulator.compute import Compute
 from emulator.consult import Consultation, Decider
 from emulator.errors import RunFailed, TimeReversed
@@ -27,7 +26,7 @@ from emulator.events import (
     TimerRang,
 )
 from emulator.ledger import check
-from emulator.orders import End, Order, Wake
+from emulator.orders import End, Order
 from emulator.state import (
     ENDED,
     MOVING,
@@ -38,6 +37,7 @@ from emulator.state import (
     RUNNING,
     WAITING,
     Message,
+    Moment,
     NodeState,
     TaskState,
 )
@@ -51,17 +51,16 @@ class Core:
     def __init__(self, world: World, scheduler: Decider) -> None:
         self.world = world
         self.settings = world.settings
-        self.now_s = 0.0
+        self.moment = Moment()
         self.nodes = {spec.name: NodeState(spec) for spec in sorted(world.nodes, key=lambda spec: spec.name)}
         self.tasks: dict[str, TaskState] = {}
         self.waiting: dict[str, TaskState] = {}
-        self.transport = Transport(world, self.nodes)
-        self.compute = Compute(world, self.nodes)
+        self.transport = Transport(world, self.nodes, self.moment)
+        self.compute = Compute(world, self.nodes, self.moment)
         self.consultation = Consultation(self, scheduler)
         self.events = 0
         self.stale = 0  # echoes of what had been lost or cancelled
         self.ended = {"done": 0, "dropped": 0, "lost": 0}
-        self.orders: list[Order] = []
         self._handlers: dict[type, Callable[[Any], None]] = {
             Captured: self._captured,
             Delivered: self._delivered,
@@ -76,18 +75,21 @@ class Core:
             Ended: self._run_ended,
         }
 
+    @property
+    def now_s(self) -> float:
+        """Seconds since the scenario's epoch: the instant of the last fact."""
+        return self.moment.now_s
+
     def handle(self, event: Event) -> list[Order]:
         """Take one fact, change the state, return what is to be done. The only door.
 
         Raises `TimeReversed` for a fact older than the last one.
         """
-        at_s = event.at_s
-        if at_s < self.now_s:
-            raise TimeReversed(f"a fact at {at_s} s came after one at {self.now_s} s: {event}")
-        orders: list[Order] = []
-        transport, compute = self.transport, self.compute
-        self.now_s = transport.now_s = compute.now_s = at_s
-        self.orders = transport.orders = compute.orders = orders
+        moment = self.moment
+        if event.at_s < moment.now_s:
+            raise TimeReversed(f"a fact at {event.at_s} s came after one at {moment.now_s} s: {event}")
+        moment.now_s = event.at_s
+        orders = moment.orders = []
         self.events += 1
         self._handlers[type(event)](event)
         return orders
@@ -101,12 +103,12 @@ class Core:
         state = self.tasks[task.id] = TaskState(task)
         node = self.nodes[event.node]
         if not node.up:
-            self._end(state, "lost", "node down")
+            self.end(state, "lost", "node down")
             return
         node.stored_bytes += task.raw_bytes
         if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= task.raw_bytes
-            self._end(state, "lost", "storage full")
+            self.end(state, "lost", "storage full")
             return
         self.waiting[task.id] = state
         self.consultation.hold("captured")
@@ -121,16 +123,16 @@ class Core:
         state.at = node.name
         if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= message.size_bytes
-            self._end(state, "lost", "storage full")
+            self.end(state, "lost", "storage full")
         elif node.name != message.target and not (message.target is None and node.kind == STATION):
             self.transport.forward(message, node.name)
         elif message.what == RESULT:
             node.stored_bytes -= message.size_bytes
-            state.delivered_s = self.now_s
-            self._end(state, "done", self._label(state))
+            state.delivered_s = self.moment.now_s
+            self.end(state, "done", self._label(state))
         elif not self.compute.fits(node, state.task.model):
             node.stored_bytes -= message.size_bytes
-            self._end(state, "lost", f"{node.name} cannot run the model")
+            self.end(state, "lost", f"{node.name} cannot run the model")
         else:
             self.compute.enqueue(node, state)
 
@@ -140,15 +142,15 @@ class Core:
             self.stale += 1
             return
         node = self.nodes[event.node]
-        state.finished_s = self.now_s
+        state.finished_s = self.moment.now_s
         outcome = state.outcome = event.outcome
         self.compute.finish(node, state)
         node.stored_bytes -= state.task.raw_bytes
         if node.kind == STATION:
-            state.delivered_s = self.now_s
-            self._end(state, "done", outcome.label)
+            state.delivered_s = self.moment.now_s
+            self.end(state, "done", outcome.label)
         elif outcome.product_bytes <= 0:
-            self._end(state, "dropped", outcome.label)
+            self.end(state, "dropped", outcome.label)
         else:
             node.stored_bytes += outcome.product_bytes
             state.stage = RETURNING
@@ -171,7 +173,7 @@ class Core:
 
     def _contact_closed(self, event: ContactClosed) -> None:
         contact = self.transport.contacts[event.contact]
-        if self.transport.open[contact.a].get(contact.b) == event.contact:
+        if self.transport.routes.open[contact.a].get(contact.b) == event.contact:
             self.transport.closed(event.contact)
             self.consultation.hold("contact closed")
 
@@ -186,7 +188,7 @@ class Core:
         reason = f"{node.name} failed"
         lost, returned = self.transport.lose(node.name)
         for message in lost:
-            self._end(message.state, "lost", reason)
+            self.end(message.state, "lost", reason)
         for message in returned:
             if message.what == RAW:
                 message.state.stage = WAITING
@@ -195,7 +197,7 @@ class Core:
                 message.via = None
                 self.transport.forward(message, message.held)
         for state in [s for s in self.tasks.values() if s.at == node.name and s.stage in (WAITING, QUEUED, RUNNING)]:
-            self._end(state, "lost", reason)
+            self.end(state, "lost", reason)
         node.queue, node.running, node.queued_s, node.stored_bytes = [], None, 0.0, 0
         self.consultation.hold("node failed")
 
@@ -209,98 +211,19 @@ class Core:
     def _run_ended(self, event: Ended) -> None:
         check(self)
 
-    # what decisions do; each returns an empty text, or the code with which it is rejected
+    # what facts and decisions bring about
 
-    def assign(self, decision: decided.Assign) -> str:
-        """Carry out an `Assign`."""
-        state = self.waiting.get(decision.task)
-        node = self.nodes.get(decision.node)
-        if state is None:
-            return "not_waiting" if decision.task in self.tasks else "unknown_task"
-        if node is None:
-            return "unknown_node"
-        if node.spec.processor is None:
-            return "no_processor"
-        if not node.up:
-            return "node_down"
-        if not self.compute.fits(node, state.task.model):
-            return "no_memory"
-        if state.at != node.name and not self.transport.reachable(state.at, node.name):
-            return "unreachable"
-        del self.waiting[decision.task]
-        state.target, state.relay = node.name, decision.relay
-        if state.at == node.name:
-            self.compute.enqueue(node, state)
-        else:
-            self._move(state, True)
-        return ""
-
-    def downlink(self, decision: decided.Downlink) -> str:
-        """Carry out a `Downlink`."""
-        state = self.waiting.get(decision.task)
-        if state is None:
-            return "not_waiting" if decision.task in self.tasks else "unknown_task"
-        if decision.station is not None:
-            station = self.nodes.get(decision.station)
-            if station is None:
-                return "unknown_node"
-            if station.kind != STATION:
-                return "not_a_station"
-            if station.spec.processor is None:
-                return "no_processor"
-            if not self.compute.fits(station, state.task.model):
-                return "no_memory"
-        grounded = self.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
-        if grounded and decision.station not in (None, state.at):
-            return "unreachable"
-        del self.waiting[decision.task]
-        state.target, state.relay = decision.station, decision.relay
-        if grounded:
-            self.compute.enqueue(self.nodes[state.at], state)
-        else:
-            self._move(state, decision.relay)
-        return ""
-
-    def drop(self, decision: decided.Drop) -> str:
-        """Carry out a `Drop`."""
-        state = self.waiting.pop(decision.task, None)
-        if state is None:
-            return "not_waiting" if decision.task in self.tasks else "unknown_task"
-        self.nodes[state.at].stored_bytes -= state.task.raw_bytes
-        self._end(state, "dropped", decided.plain_text(decision.reason))
-        return ""
-
-    def preempt(self, decision: decided.Preempt) -> str:
-        """Carry out a `Preempt`."""
-        state = self.tasks.get(decision.task)
-        if state is None:
-            return "unknown_task"
-        if state.stage not in (QUEUED, RUNNING):
-            return "not_running"
-        self.compute.remove(self.nodes[state.at], state)
-        state.stage = WAITING
-        self.waiting[decision.task] = state
-        return ""
-
-    def wake_at(self, decision: decided.WakeAt) -> str:
-        """Carry out a `WakeAt`."""
-        if not decision.at_s > self.now_s:
-            return "in_the_past"
-        if decision.at_s <= self.settings.duration_s:
-            self.orders.append(Wake("", "decide", float(decision.at_s)))
-        return ""
-
-    # helpers
-
-    def _move(self, state: TaskState, relay: bool) -> None:
+    def move(self, state: TaskState, relay: bool) -> None:
+        """Send a task's raw data from where they are to its target."""
         state.stage = MOVING
         self.transport.forward(Message(state, RAW, state.task.raw_bytes, state.target, relay), state.at)
 
     def _label(self, state: TaskState) -> str:
         return state.outcome.label if state.outcome is not None else ""
 
-    def _end(self, state: TaskState, how: str, reason: str) -> None:
+    def end(self, state: TaskState, how: str, reason: str) -> None:
+        """A task is `done`, `dropped` or `lost`, and why."""
         self.waiting.pop(state.task.id, None)
         state.stage, state.how, state.reason = ENDED, how, reason
         self.ended[how] += 1
-        self.orders.append(End(state.task.id, how, reason))
+        self.moment.orders.append(End(state.task.id, how, reason))

@@ -2,6 +2,7 @@
 
 from math import inf
 
+from emulator.orders import Order
 from emulator.world import NodeSpec
 from nodes.ledger import OpsLedger
 from workloads.tasks import Outcome, Task
@@ -16,6 +17,16 @@ QUEUED = "queued"  # at a processor
 RUNNING = "running"
 RETURNING = "returning"  # its result is on the way to the ground
 ENDED = "ended"
+
+
+class Moment:
+    """Now, and what is to be done about it: shared by the core and its parts, renewed with every fact."""
+
+    __slots__ = ("now_s", "orders")
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.orders: list[Order] = []
 
 
 class TaskState:
@@ -118,3 +129,10 @@ class NodeState:
         self.jobs: dict[tuple[str, int], tuple[float, int]] = {}  # (model, inferences) -> (duration_s, ops)
         self.fits: dict[str, bool] = {}  # model -> whether it fits into memory
         self.budget: OpsLedger | None = None
+
+    def port(self, there: str) -> Port:
+        """The laser terminal that looks at `there`."""
+        port = self.ports.get(there)
+        if port is None:
+            port = self.ports[there] = Port(there)
+        return port

@@ -130,19 +130,19 @@ class View:
 
     def links(self, name: str) -> tuple[str, ...]:
         """Who the node can send to now."""
-        return tuple(sorted(self._core.transport.open[name]))
+        return tuple(sorted(self._core.transport.routes.open[name]))
 
     def reachable(self, name: str) -> dict[str, float]:
         """Least delay in seconds to every node that open contacts lead to, the node itself included."""
-        return self._core.transport.routes(name)[0]
+        return self._core.transport.routes.ways(name)[0]
 
     def delay_s(self, a: str, b: str) -> float:
         """Least one-way delay of light over open contacts; infinite where none lead."""
-        return 0.0 if a == b else self._core.transport.routes(a)[0].get(b, inf)
+        return 0.0 if a == b else self._core.transport.routes.ways(a)[0].get(b, inf)
 
     def transfer_s(self, a: str, b: str, size_bytes: int) -> float:
         """Expected seconds to move that many bytes: queues, serialisation and light; infinite where no way leads."""
-        return self._core.transport.transfer_s(a, b, size_bytes)
+        return self._core.transport.routes.transfer_s(a, b, size_bytes)
 
     def job_s(self, task: TaskView, name: str) -> float:
         """Seconds that the task would run on that node; infinite without a processor."""
@@ -153,7 +153,7 @@ class View:
 
     def ground_s(self, name: str, size_bytes: int, result: bool = True) -> float:
         """Expected seconds until that many bytes are on the ground by the node's own radio, queue included."""
-        return self._core.transport.ground_s(name, size_bytes, result)
+        return self._core.transport.routes.ground_s(name, size_bytes, result)
 
     def contacts(self, horizon_s: float = inf) -> tuple[ContactView, ...]:
         """Contacts that are open, or open within `horizon_s` from now, by start."""

@@ -114,7 +114,9 @@ class Lab:
     ) -> World:  # fmt: skip
         specs = specs or {}
         kinds = [(name, SATELLITE) for name in satellites] + [(name, STATION) for name in stations]
-        nodes = [NodeSpec(**{"name": name, "kind": kind, "processor": CPU} | specs.get(name, {})) for name, kind in kinds]
+        nodes = [
+            NodeSpec(**{"name": name, "kind": kind, "processor": CPU} | specs.get(name, {})) for name, kind in kinds
+        ]
         ordered = tuple(sorted(contacts, key=lambda c: (c.start_s, c.a, c.b)))
         return World(
             nodes=nodes,

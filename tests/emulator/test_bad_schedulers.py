@@ -45,7 +45,10 @@ def calls_itself(view):
 @pytest.mark.parametrize(
     ("scheduler", "text"),
     [
-        (raises, r"raises raised ZeroDivisionError: by hand \(test_bad_schedulers.py, line \d+; at 2.0 s, trigger 'captured'"),
+        (
+            raises,
+            r"raises raised ZeroDivisionError: by hand \(test_bad_schedulers\.py, line \d+; at 2\.0 s, trigger 'cap",
+        ),
         (exits, "exits raised SystemExit: 3"),
         (asks_for_nobody, "asks_for_nobody raised KeyError: 'nobody'"),
         (takes_nothing, "takes_nothing raised TypeError"),

@@ -156,7 +156,7 @@ def test_a_contact_that_ends_while_a_node_is_down_does_not_come_back(lab) -> Non
     faults = [NodeFailed(2.0, "B"), NodeRecovered(10.0, "B")]
     sim = lab.go(lab.everywhere("B"), [lab.task(at_s=3.0)], [lab.laser("A", "B", 0.0, 10.0)], faults)
     assert sim.sends() == []
-    assert sim.core.transport.open["A"] == {}
+    assert sim.core.transport.routes.open["A"] == {}
 
 
 def test_a_contact_that_starts_as_its_node_recovers_opens_once(lab) -> None:
@@ -196,13 +196,15 @@ def test_a_node_that_fails_as_its_run_ends_has_failed_first(lab) -> None:
 def test_a_contact_is_not_opened_to_a_dead_node(lab) -> None:
     sim = lab.go(lambda view: (), [], [lab.laser("A", "B", 5.0)], [NodeFailed(1.0, "B")])
     assert any(type(event) is ContactOpened for event, _ in sim.lines)
-    assert sim.core.transport.open == {name: {} for name in "ABCGH"}
+    assert sim.core.transport.routes.open == {name: {} for name in "ABCGH"}
 
 
 def test_whatever_happens_the_books_balance(lab) -> None:
     contacts = [lab.laser("A", "B"), lab.laser("B", "C"), lab.radio("C"), lab.radio("A", "H", 20.0)]
     tasks = [lab.task(f"{n:02d}", n * 0.375, "ABC"[n % 3]) for n in range(60)]
-    faults = [event for n, name in enumerate("ABCG") for event in (NodeFailed(5.0 + n, name), NodeRecovered(9.5 + n, name))]
+    faults = [
+        event for n, name in enumerate("ABCG") for event in (NodeFailed(5.0 + n, name), NodeRecovered(9.5 + n, name))
+    ]
     sim = lab.go(lab.everywhere("C"), tasks, contacts, faults)
     total = counts(sim.core)
     assert total.captured == 60 == total.done + total.dropped + total.lost + total.pending

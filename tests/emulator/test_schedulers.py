@@ -106,7 +106,9 @@ def nothing(view):
     return None
 
 
-@pytest.mark.parametrize("scheduler", [Here(), Here().decide, here, lambda view: (Assign(t.id, t.at) for t in view.waiting)])
+@pytest.mark.parametrize(
+    "scheduler", [Here(), Here().decide, here, lambda view: (Assign(t.id, t.at) for t in view.waiting)]
+)
 def test_a_class_a_method_a_function_and_a_lambda_will_do(lab, scheduler) -> None:
     assert lab.go(scheduler, [lab.task()], [lab.radio("A")]).fate() == ("done", "clear", 1.625)
 

@@ -15,7 +15,9 @@ def test_bits_leave_at_the_contacts_rate_and_arrive_one_light_time_later(lab) ->
 
 def test_a_laser_carries_both_ways_at_once(lab) -> None:
     tasks = [lab.task("ab", node="A"), lab.task("ba", node="B")]
-    sim = lab.go(lambda view: [Assign(t.id, "B" if t.at == "A" else "A") for t in view.waiting], tasks, [lab.laser("A", "B")])
+    sim = lab.go(
+        lambda view: [Assign(t.id, "B" if t.at == "A" else "A") for t in view.waiting], tasks, [lab.laser("A", "B")]
+    )
     assert sim.runs() == [("A", "ba", 1.25), ("B", "ab", 1.25)]
 
 
@@ -25,7 +27,9 @@ def test_a_radio_carries_down_only(lab) -> None:
 
 
 def test_a_transmitter_sends_one_message_after_the_other(lab) -> None:
-    sim = lab.go(lab.everywhere("B"), [lab.task(name, at_s) for name, at_s in (("t", 0.0), ("u", 0.5))], [lab.laser("A", "B")])
+    sim = lab.go(
+        lab.everywhere("B"), [lab.task(name, at_s) for name, at_s in (("t", 0.0), ("u", 0.5))], [lab.laser("A", "B")]
+    )
     assert [(s.task, s.start_s, s.deliver_s) for s in sim.orders(Send)] == [("t", 0.0, 1.25), ("u", 1.0, 2.25)]
 
 
@@ -83,7 +87,11 @@ def test_a_message_that_just_fits_is_sent(lab) -> None:
 
 
 def test_a_queue_left_when_its_contact_closes_goes_another_way(lab) -> None:
-    contacts = [lab.laser("A", "B", 0.0, 2.5), lab.laser("A", "C", 0.0, 50.0, delay_s=5.0), lab.laser("B", "C", 0.0, 50.0)]
+    contacts = [
+        lab.laser("A", "B", 0.0, 2.5),
+        lab.laser("A", "C", 0.0, 50.0, delay_s=5.0),
+        lab.laser("B", "C", 0.0, 50.0),
+    ]
     sim = lab.go(lab.everywhere("B"), [lab.task(name, 0.25 * n) for n, name in enumerate("tuv")], contacts)
     assert [(s.node, s.to, s.task, s.start_s) for s in sim.orders(Send)] == [
         ("A", "B", "t", 0.0), ("A", "B", "u", 1.0), ("A", "C", "v", 2.5), ("C", "B", "v", 8.5),
@@ -124,7 +132,12 @@ def test_raw_data_may_cross_the_mesh_to_another_radio(lab) -> None:
 
 
 def test_a_result_whose_radio_is_cut_off_looks_for_another(lab) -> None:
-    contacts = [lab.laser("A", "B", 0.0, 1.25), lab.laser("A", "C"), lab.radio("B", "G", 20.0), lab.radio("C", "H", 40.0)]
+    contacts = [
+        lab.laser("A", "B", 0.0, 1.25),
+        lab.laser("A", "C"),
+        lab.radio("B", "G", 20.0),
+        lab.radio("C", "H", 40.0),
+    ]
     tasks = [lab.task("t"), lab.task("u", node="A", work_s=0.125)]
     sim = lab.go(lab.everywhere("A", relay=True), tasks, contacts)
     # t is done at 1, starts to B and is whole there in 0.5 s: more than is left. It waits, and goes to C at 1.25.
@@ -139,7 +152,9 @@ def test_what_waits_at_a_radio_for_one_station_lets_others_pass(lab) -> None:
 
 
 def test_bytes_are_counted_link_by_link(lab) -> None:
-    sim = lab.go(lab.everywhere("B"), [lab.task("t"), lab.task("u", 0.5)], [lab.laser("A", "B"), lab.radio("B", "G", 0.0, 3.5)])
+    sim = lab.go(
+        lab.everywhere("B"), [lab.task("t"), lab.task("u", 0.5)], [lab.laser("A", "B"), lab.radio("B", "G", 0.0, 3.5)]
+    )
     accounts = {link: (a.sent_bytes, a.received_bytes, a.lost_bytes) for link, a in sim.core.transport.accounts.items()}
     assert accounts == {("A", "B"): (2000, 2000, 0), ("B", "G"): (500, 500, 0)}  # u is done at 3.25: too late
     assert sim.stage("u") == "returning"

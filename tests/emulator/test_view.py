@@ -39,19 +39,25 @@ def test_nodes_are_seen_by_kind_and_name(lab) -> None:
     def note(view):
         return [n.id for n in view.satellites], [n.id for n in view.stations], len(view.nodes), view.node("H").kind
 
-    assert noted(lab, note, [lab.task()], satellites="CAB", stations="HG") == [(["A", "B", "C"], ["G", "H"], 5, "station")]
+    assert noted(lab, note, [lab.task()], satellites="CAB", stations="HG") == [
+        (["A", "B", "C"], ["G", "H"], 5, "station")
+    ]
 
 
 def test_work_that_runs_and_waits_is_a_nodes_backlog(lab) -> None:
     tasks = [lab.task("t", 0.0), lab.task("u", 0.25, work_s=2.0), lab.task("v", 0.5)]
-    notes = noted(lab, lambda view: (view.node("A").backlog_s, view.node("A").queued), tasks, decide=lab.everywhere("A"))
+    notes = noted(
+        lab, lambda view: (view.node("A").backlog_s, view.node("A").queued), tasks, decide=lab.everywhere("A")
+    )
     assert notes == [(0.0, 0), (0.75, 1), (2.5, 2)]
 
 
 def test_a_node_that_cannot_work_has_an_endless_backlog(lab) -> None:
     def note(view):
         task = view.waiting[0]
-        return [(view.node(n).backlog_s, view.job_s(task, n), view.node(n).memory_bytes, view.node(n).up) for n in "ABC"]
+        return [
+            (view.node(n).backlog_s, view.job_s(task, n), view.node(n).memory_bytes, view.node(n).up) for n in "ABC"
+        ]
 
     notes = noted(lab, note, [lab.task(at_s=2.0)], [], [NodeFailed(1.0, "B")], specs={"C": {"processor": None}})
     assert notes == [[(0.0, 1.0, 1e6, True), (inf, 1.0, 1e6, False), (inf, inf, 0.0, True)]]
@@ -67,8 +73,12 @@ def test_free_storage_is_seen(lab) -> None:
 
 def test_bytes_that_wait_for_a_radio_are_seen(lab) -> None:
     tasks = [lab.task("t"), lab.task("u", 1.5), lab.task("v", 3.0)]
-    notes = noted(lab, lambda view: view.node("A").downlink_backlog_bytes, tasks, [lab.radio("A", "G", 50.0)],
-                  decide=lambda view: [Downlink(t.id) if t.id == "t" else Assign(t.id, "A") for t in view.waiting])  # fmt: skip
+    radio = [lab.radio("A", "G", 50.0)]
+
+    def decide(view):
+        return [Downlink(t.id) if t.id == "t" else Assign(t.id, "A") for t in view.waiting]
+
+    notes = noted(lab, lambda view: view.node("A").downlink_backlog_bytes, tasks, radio, decide=decide)
     assert notes == [0, 1000, 1500]  # t raw, then the product of u
 
 
@@ -77,8 +87,9 @@ def test_links_delays_and_transfers_over_open_contacts(lab) -> None:
 
     def note(view):
         return (
-            view.links("B"), view.reachable("A"), view.delay_s("A", "G"), view.delay_s("G", "A"), view.delay_s("A", "A"),
-            view.transfer_s("A", "C", 2000), view.transfer_s("A", "H", 1), view.transfer_s("A", "A", 1),
+            view.links("B"), view.reachable("A"),
+            view.delay_s("A", "G"), view.delay_s("G", "A"), view.delay_s("A", "A"), view.transfer_s("A", "C", 2000),
+            view.transfer_s("A", "H", 1), view.transfer_s("A", "A", 1),
         )  # fmt: skip
 
     reach = {"A": 0.0, "B": 0.25, "C": 0.5, "G": 0.625}

@@ -16,6 +16,7 @@ SHORT = """extends = "three-body"
 name = "short"
 duration_s = 600.0
 """  # what most scenarios here begin with: everything that ships, for ten minutes
+QUICK = SHORT + "[imaging]\ndistinct_tiles = 4\n"  # four inferences instead of some hundred
 
 
 class Outcome(NamedTuple):
@@ -95,6 +96,13 @@ def scenario(tmp_path: Path) -> Callable[..., str]:
         return name
 
     return write
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> str:
+    """The file name of a scenario that runs in a moment."""
+    (tmp_path / "quick.toml").write_text(QUICK)
+    return "quick.toml"
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""What decisions do to the state: each function returns an empty text, or the code with which it is rejected.
+
+A rejected decision has changed nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt, plain_text
+from emulator.orders import Wake
+from emulator.state import QUEUED, RUNNING, WAITING
+from emulator.world import STATION
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+
+
+def assign(core: "Core", decision: Assign) -> str:
+    """Infer it there; raw data travel if they must."""
+    state = core.waiting.get(decision.task)
+    node = core.nodes.get(decision.node)
+    if state is None:
+        return "not_waiting" if decision.task in core.tasks else "unknown_task"
+    if node is None:
+        return "unknown_node"
+    if node.spec.processor is None:
+        return "no_processor"
+    if not node.up:
+        return "node_down"
+    if not core.compute.fits(node, state.task.model):
+        return "no_memory"
+    if state.at != node.name and not core.transport.routes.reachable(state.at, node.name):
+        return "unreachable"
+    del core.waiting[decision.task]
+    state.target, state.relay = node.name, decision.relay
+    if state.at == node.name:
+        core.compute.enqueue(node, state)
+    else:
+        core.move(state, True)
+    return ""
+
+
+def downlink(core: "Core", decision: Downlink) -> str:
+    """Send the raw data down and infer there."""
+    state = core.waiting.get(decision.task)
+    if state is None:
+        return "not_waiting" if decision.task in core.tasks else "unknown_task"
+    if decision.station is not None:
+        station = core.nodes.get(decision.station)
+        if station is None:
+            return "unknown_node"
+        if station.kind != STATION:
+            return "not_a_station"
+        if station.spec.processor is None:
+            return "no_processor"
+        if not core.compute.fits(station, state.task.model):
+            return "no_memory"
+    grounded = core.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
+    if grounded and decision.station not in (None, state.at):
+        return "unreachable"
+    del core.waiting[decision.task]
+    state.target, state.relay = decision.station, decision.relay
+    if grounded:
+        core.compute.enqueue(core.nodes[state.at], state)
+    else:
+        core.move(state, decision.relay)
+    return ""
+
+
+def drop(core: "Core", decision: Drop) -> str:
+    """Give it up on purpose."""
+    state = core.waiting.pop(decision.task, None)
+    if state is None:
+        return "not_waiting" if decision.task in core.tasks else "unknown_task"
+    core.nodes[state.at].stored_bytes -= state.task.raw_bytes
+    core.end(state, "dropped", plain_text(decision.reason))
+    return ""
+
+
+def preempt(core: "Core", decision: Preempt) -> str:
+    """Take it off its processor or out of the queue; it waits again."""
+    state = core.tasks.get(decision.task)
+    if state is None:
+        return "unknown_task"
+    if state.stage not in (QUEUED, RUNNING):
+        return "not_running"
+    core.compute.remove(core.nodes[state.at], state)
+    state.stage = WAITING
+    core.waiting[decision.task] = state
+    return ""
+
+
+def wake_at(core: "Core", decision: WakeAt) -> str:
+    """Ask again then, unless the run is over by then."""
+    if not decision.at_s > core.moment.now_s:
+        return "in_the_past"
+    if decision.at_s <= core.settings.duration_s:
+        core.moment.orders.append(Wake("", "decide", float(decision.at_s)))
+    return ""
