@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 WIDTH = 120  # characters, where there is no terminal to ask
+WIDEST = 1000  # characters of a table
 
 out = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(markup=False, emoji=False, highlight=False, stderr=True)
@@ -38,8 +39,8 @@ def table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
 
 def show(made: Table) -> None:
     """Print a table at its full width: where the terminal is narrower, lines run on, and nothing is cut."""
-    needed = Measurement.get(out, out.options.update(max_width=1000), made).maximum
-    out.print(made, width=max(needed, out.width), crop=False)
+    made.width = Measurement.get(out, out.options.update(max_width=WIDEST), made).maximum
+    out.print(made, crop=False)
 
 
 def notes(lines: Sequence[str]) -> None:

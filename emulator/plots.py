@@ -144,6 +144,7 @@ def _orbit(assembled: Assembled) -> Any:
                 ha="center",
                 va="center",
                 fontsize=8,
+                parse_math=False,
             )
     axes.set_aspect("equal")
     axes.set_xlabel("towards the ascending node, 1000 km")

@@ -28,6 +28,8 @@ class Routes:
         for number, contact in enumerate(self.contacts):
             if contact.kind == RADIO:
                 self.passes[contact.a].append(number)
+        for numbers in self.passes.values():
+            numbers.sort(key=lambda number: self.contacts[number].start_s)
         self._refresh_at_s = 0.0
         self._weights: dict[str, dict[str, float]] = {}
         self._ways: dict[str, tuple[dict[str, float], dict[str, str]]] = {}

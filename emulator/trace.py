@@ -48,11 +48,11 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 def refuse_taken(folder: Path) -> None:
     """Raise `TraceError` unless a trace can be given this name: nothing is there but, at most, an empty folder."""
     try:
-        here = folder.resolve() == Path.cwd()
-        if here or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if taken or not folder.name or folder.resolve() == Path.cwd():
             raise TraceError(f"--out {folder} is there and not an empty folder to fill; name a new one, or remove it")
-        if not folder.name:
-            raise TraceError(f"--out {folder}: cannot be a trace; name a new folder")
+        with suppress(FileNotFoundError):
+            os.stat(folder)  # tells of names that cannot be, which the questions above may pass over
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         raise TraceError(f"--out {str(folder)[:200]}: cannot be written: {error}") from error
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from links.contacts import LASER, NO_FREE_TERMINAL, NOT_CHOSEN, RADIO, Contact, ContactPlan
 from links.errors import LinkError
-from links.geometry import EARTH_RADIUS_M, light_time_s, ranges_m, ray_height_m, sin_elevation
+from links.geometry import EARTH_RADIUS_M, LIGHT_M_PER_S, light_time_s, ranges_m, ray_height_m, sin_elevation
 from links.network import Network, Sorted
 from links.schedule import UP
 from links.topology import Flags, grant, wanted_links
@@ -16,7 +16,10 @@ from links.visibility import BELOW_MASK, BLOCKED, TOO_FAR
 
 
 class LinkState(msgspec.Struct, frozen=True):
-    """One pair at one instant; `delay_s` is from a to b, both it and `range_m` are given for pairs out of sight too."""
+    """One pair at one instant. `delay_s` is `range_m` at the speed of light, both ends where they are at the instant;
+    `light_time_s` is what a message from a meets, b having moved on when it arrives (0.14 us apart at most in low
+    orbit). All three are given for pairs out of sight too, as if nothing stood between.
+    """
 
     a: str
     b: str
@@ -26,6 +29,7 @@ class LinkState(msgspec.Struct, frozen=True):
     visible: bool
     range_m: float
     delay_s: float
+    light_time_s: float
     bits_per_s: float  # 0 unless visible
 
 
@@ -72,9 +76,9 @@ def _lasers(nodes: Sorted, positions_m: Array, velocities_m_per_s: Array) -> lis
     )
     up = grant(pairs, np.zeros_like(wanted), wanted, range_m, network.laser.per_satellite, len(nodes.names))
     why = np.select([up, wanted, visible, clear], [UP, NO_FREE_TERMINAL, NOT_CHOSEN, TOO_FAR], BLOCKED)
-    delay_s, _ = light_time_s(positions_m[a], velocities_m_per_s[a], positions_m[b], velocities_m_per_s[b])
+    light_s, _ = light_time_s(positions_m[a], velocities_m_per_s[a], positions_m[b], velocities_m_per_s[b])
     rate = np.where(visible, network.laser.rate_bits_per_s(range_m), 0.0)
-    return _states(nodes.names, nodes.names, pairs, LASER, why, visible, (range_m, delay_s, rate))
+    return _states(nodes.names, nodes.names, pairs, LASER, why, visible, (range_m, light_s, rate))
 
 
 def _radios(
@@ -94,17 +98,18 @@ def _radios(
             busy.add(int(a[at]))
             free[b[at]] -= 1
             why[at] = UP
-    delay_s, _ = light_time_s(positions_m[a], velocities_m_per_s[a], site_m[b], site_m_per_s[b])
+    light_s, _ = light_time_s(positions_m[a], velocities_m_per_s[a], site_m[b], site_m_per_s[b])
     rate = np.where(visible, nodes.network.downlink.rate_bits_per_s(range_m), 0.0)
-    return _states(nodes.names, nodes.site_names, pairs, RADIO, why, visible, (range_m, delay_s, rate))
+    return _states(nodes.names, nodes.site_names, pairs, RADIO, why, visible, (range_m, light_s, rate))
 
 
 def _states(
     a_names: list[str], b_names: list[str], pairs: Index, kind: str, why: NDArray[np.str_], visible: Flags,
     numbers: tuple[Array, Array, Array],
 ) -> list[LinkState]:  # fmt: skip
-    range_m, delay_s, rate = numbers[0].tolist(), np.round(numbers[1], 10).tolist(), np.round(numbers[2]).tolist()
-    states = zip(pairs.tolist(), why.tolist(), visible.tolist(), range_m, delay_s, rate, strict=True)
+    range_m, light_s, rate = numbers
+    columns = (range_m, np.round(range_m / LIGHT_M_PER_S, 10), np.round(light_s, 10), np.round(rate))
+    states = zip(pairs.tolist(), why.tolist(), visible.tolist(), *(c.tolist() for c in columns), strict=True)
     return [
         LinkState(a_names[a], b_names[b], kind, reason == UP, "" if reason == UP else reason, *rest)
         for (a, b), reason, *rest in states

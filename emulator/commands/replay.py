@@ -38,7 +38,7 @@ def carry_out(options: argparse.Namespace) -> None:
             f"imported: give it yourself with --policy {policy}"
         )
     with console.progress() as bar:
-        advance = bar("replay", float(header.events))
+        advance = bar("replay", float(min(header.events, 1 << 53)))
         try:
             found, _ = replay(trace, load(policy, uniform_source(header.seed, policy)), advance)
         except ReplayMismatch as error:

@@ -231,6 +231,18 @@ def test_what_is_being_decided_is_not_shown_again(lab) -> None:
     assert sim.runs() == [("A", "t", 1.0), ("A", "u", 2.0)]
 
 
+def test_what_a_slow_decision_left_undone_is_shown_again(lab) -> None:
+    waiting = []
+
+    def second_thoughts(view):
+        waiting.append((view.now_s, view.trigger, [task.id for task in view.waiting]))
+        return [Assign(task.id, "A" if view.rejected else "nowhere") for task in view.waiting]
+
+    sim = lab.go(second_thoughts, [lab.task()], decision_s=1.0)
+    assert waiting == [(0.0, "captured", ["t"]), (1.0, "rejected", ["t"])]
+    assert sim.runs() == [("A", "t", 2.0)]
+
+
 def test_a_slow_decision_on_a_task_that_is_lost_meanwhile_is_rejected(lab) -> None:
     script = lab.Script({0.0: [Assign("t", "A")]})
     sim = lab.go(script, [lab.task()], faults=[NodeFailed(0.5, "A")], decision_s=1.0)

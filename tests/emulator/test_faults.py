@@ -135,6 +135,17 @@ def test_a_station_that_is_down_takes_no_results_into_account(lab) -> None:
     assert sim.fate() == ("done", "clear", 20.625)
 
 
+def test_a_result_bound_for_the_radio_of_a_node_that_fails_looks_for_another_at_once(lab) -> None:
+    contacts = [lab.laser("A", "B"), lab.laser("A", "C"), lab.laser("B", "C"), lab.radio("B", "G", 20.0, 90.0),
+                lab.radio("A", "G", 25.0, 90.0), lab.radio("C", "H", 30.0, 90.0)]  # fmt: skip
+    tasks = [lab.task("t"), lab.task("u", work_s=0.125), lab.task("v", work_s=0.125)]
+    sim = lab.go(lab.everywhere("A", relay=True), tasks, contacts, [NodeFailed(1.5625, "B")])
+    # t has left for B, u is leaving, v waits; all are still on A, whose own radio is now the first down
+    assert [(s.to, s.task, s.start_s) for s in sim.orders(Send)] == [
+        ("B", "t", 1.0), ("B", "u", 1.5), ("G", "v", 25.0), ("G", "t", 25.5), ("G", "u", 26.0),
+    ]  # fmt: skip
+
+
 def test_a_recovered_node_is_empty_and_its_contacts_are_open(lab) -> None:
     faults = [NodeFailed(2.0, "B"), NodeRecovered(5.0, "B")]
     script = lab.Script({0.0: [Assign("t", "B")], 3.0: [Assign("u", "B")], 6.0: [Assign("u", "B")]})

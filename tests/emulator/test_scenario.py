@@ -50,7 +50,8 @@ def test_the_command_line_replaces_fields() -> None:
 
 def test_layout_does_not_matter(tmp_path: Path) -> None:
     plain = 'extends = "three-body"\nname = "mine"\n[laser]\nper_satellite = 3\npower_w = 50.0\n'
-    other = '\ufeff# a comment\r\nname="mine"\r\nlaser = { power_w = 5e1, "per_satellite" = 3 }\r\nextends = \'three-body\'\r\n'
+    other = '\ufeff# a comment\r\nname="mine"\r\nlaser = { power_w = 5e1, "per_satellite" = 3 }\r\n'
+    other += "extends = 'three-body'\r\n"
     (tmp_path / "plain.toml").write_text(plain, encoding="utf-8")
     (tmp_path / "other.toml").write_bytes(other.encode("utf-8"))
     assert load(str(tmp_path / "plain.toml")).sha256 == load(str(tmp_path / "other.toml")).sha256

@@ -195,3 +195,16 @@ def test_routes_follow_delays_that_change(lab) -> None:
     sim = lab.run(world, lab.facts(world, [lab.task("t", 1.0), lab.task("u", 50.0)]), lab.everywhere("C"))
     assert [(s.task, s.to) for s in sim.orders(Send)] == [("t", "C"), ("u", "B"), ("u", "C")]
     assert sim.orders(Send)[0].deliver_s == pytest.approx(2.0 + 0.2)  # the light leaves at 2 s
+
+
+def test_passes_are_taken_in_the_order_of_time_however_the_plan_lists_them(lab) -> None:
+    contacts = [
+        lab.laser("A", "B"),
+        lab.radio("A", "G", 10.0, 20.0),
+        lab.radio("A", "H", 60.0, 70.0),
+        lab.radio("B", "G", 30.0),
+    ]
+    world = lab.world(contacts)
+    world = msgspec.structs.replace(world, plan=ContactPlan(100.0, tuple(reversed(world.plan.contacts)), ()))
+    sim = lab.run(world, lab.facts(world, [lab.task()]), lab.everywhere("A", relay=True))
+    assert [(s.node, s.to, s.start_s) for s in sim.orders(Send)] == [("A", "G", 10.0)]

@@ -32,7 +32,8 @@ def test_a_snapshot_with_a_plan_says_what_the_plan_says(uneven, stations) -> Non
             assert (link.up, link.reason) == plan.status(link.a, link.b, t_s)
             assert link.visible == (link.reason not in ("blocked", "too_far", "below_mask"))
             assert (link.bits_per_s > 0.0) == link.visible
-            assert link.delay_s == pytest.approx(link.range_m / LIGHT_M_PER_S, rel=3 * seven_metres_a_millisecond)
+            assert link.delay_s == pytest.approx(link.range_m / LIGHT_M_PER_S, abs=1e-10)
+            assert link.light_time_s == pytest.approx(link.delay_s, rel=3 * seven_metres_a_millisecond)
 
 
 def test_one_antenna_takes_one_satellite_and_one_satellite_one_antenna(ring, turning) -> None:

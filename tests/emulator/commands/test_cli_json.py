@@ -131,7 +131,8 @@ def test_human_output_is_no_json_and_shows_names_and_guesses_as_they_are(
     command: str, orbitmesh: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "odd.toml").write_text(
-        'extends = "three-body"\nname = "odd"\nduration_s = 60.0\npolicies = ["onboard"]\n[imaging]\ndistinct_tiles = 2\n'
+        'extends = "three-body"\nname = "odd"\nduration_s = 60.0\npolicies = ["onboard"]\n'
+        "[imaging]\ndistinct_tiles = 2\n"
         '[[stations]]\nname = "[red]:smile:[/nothing]"\nlatitude_deg = 40\nlongitude_deg = 110\n'
     )
     extra = ("--policy", "onboard") if command == "run" else ("--no-plots",)

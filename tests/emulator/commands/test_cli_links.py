@@ -9,6 +9,8 @@ import pytest
 START = "2025-10-03T16:00:00Z"
 TEN_METRES = 0.01  # km
 LIGHT_KM_PER_MS = 299.792458
+HALF_A_DIGIT = 5e-5  # ms, of the delays above
+FASTEST_KM_PER_S = 7.63  # of a satellite 494 km up: Kepler
 
 # The project's primary facts, computed with SGP4 from the twelve published elements (CelesTrak, 2025-10-03) outside of
 # this code, 80 km grazing altitude: km, and one-way ms
@@ -29,7 +31,9 @@ def test_the_twelve_where_they_really_were(orbitmesh: Callable[..., Any]) -> Non
     assert sum(link["up"] for link in links.values()) == SEEN
     for pair, (range_km, delay_ms) in PAIRS.items():
         assert links[pair]["range_m"] / 1e3 == pytest.approx(range_km, abs=TEN_METRES)
-        assert links[pair]["delay_s"] * 1e3 == pytest.approx(delay_ms, abs=TEN_METRES / LIGHT_KM_PER_MS + 5e-5)
+        assert links[pair]["delay_s"] * 1e3 == pytest.approx(delay_ms, abs=TEN_METRES / LIGHT_KM_PER_MS + HALF_A_DIGIT)
+        moved_ms = FASTEST_KM_PER_S * delay_ms / 1e3 / LIGHT_KM_PER_MS  # light goes to where the receiver will be
+        assert links[pair]["light_time_s"] * 1e3 == pytest.approx(links[pair]["delay_s"] * 1e3, abs=moved_ms)
         assert links[pair]["up"]
         assert links[pair]["reason"] == ""
         assert 2.5e9 <= links[pair]["bits_per_s"] <= 100e9
@@ -46,8 +50,8 @@ def test_the_twelve_where_they_really_were(orbitmesh: Callable[..., Any]) -> Non
 
 def test_the_ring_as_designed(orbitmesh: Callable[..., Any]) -> None:
     # Closed form for twelve on a circle of 6,878.137 km: 2 r sin(15 deg) = 3,560.4 km, 11.876 ms.
-    # SGP4 is not Kepler: its radius departs from the designed one by 7.5 km at most (nodes/walker.py), which is 3.9 km of
-    # chord, and the oblate Earth hurries and holds satellites along the track, which is some 1 km more of it.
+    # SGP4 is not Kepler: its radius departs from the designed one by 7.5 km at most (nodes/walker.py), which is 3.9 km
+    # of chord, and the oblate Earth hurries and holds satellites along the track, which is some 1 km more of it.
     five_km, chord_km = 5.0, 3560.4
     document = orbitmesh("links", "three-body-ring", "--at", START, "--json").document
     up = [link for link in document["links"] if link["up"]]
@@ -67,15 +71,9 @@ def test_the_ring_as_designed(orbitmesh: Callable[..., Any]) -> None:
 def test_people_see_the_same(orbitmesh: Callable[..., Any]) -> None:
     out = orbitmesh("links", "three-body", "--at", START).out
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if "│" in line]
-    assert ["SCS-01 C", "SCS-01 K", "up", "446.05 km", "1.4879 ms", "100 Gbit/s"] in rows
+    (row,) = (row for row in rows if row[:2] == ["SCS-01 C", "SCS-01 K"])
+    assert (row[2:4], row[5]) == (["up", "446.05 km"], "100 Gbit/s")
+    assert float(row[4].removesuffix(" ms")) == pytest.approx(PAIRS["C-K"][1], abs=2e-4)
     assert len(rows) == 66 + 48
     sentence = "At 2025-10-03T16:00:00.000Z 32 of 66 pairs see each other, 32 are linked; joined by sight: 10; alone: "
-    assert sentence + "SCS-01 B, SCS-01 G." in out.replace("\n", " ")
-
-
-def test_acquisition_takes_its_time(orbitmesh: Callable[..., Any]) -> None:
-    # a pair that comes into sight within the run is up 15 s later, and not before
-    at_s = range(0, 3600, 5)
-    del at_s
-    document = orbitmesh("links", "three-body", "--at", "2025-10-03T20:00:00Z", "--json").document
-    assert {link["reason"] for link in document["links"]} <= {"", "blocked", "acquiring"}
+    assert sentence + "SCS-01 B, SCS-01 G." in " ".join(out.split())

@@ -56,6 +56,7 @@ def skyfields_passes(mask_deg: float) -> list[tuple[float, float, float, float]]
     return found
 
 
+@pytest.mark.filterwarnings("ignore:Setting the dtype:DeprecationWarning")  # Skyfield 1.55's find_events, numpy 2.5
 def test_one_satellite_from_a_file_of_elements(orbitmesh: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "iss.tle").write_text("ISS (ZARYA)\n" + "\n".join(ISS) + "\n")
     site = ",".join(str(number) for number in SITE)

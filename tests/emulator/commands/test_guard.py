@@ -31,8 +31,3 @@ def test_a_package_in_the_current_folder(process: Callable[..., Any], tmp_path: 
     done = process("--version")
     assert (done.code, done.out) == (2, "")
     assert f"{tmp_path / 'links'} hides its package 'links'; rename links, or run from another folder" in done.err
-
-
-def test_a_folder_that_is_no_package_hides_nothing(process: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "nodes").mkdir()
-    assert process("--version").code == 0

@@ -16,14 +16,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 matplotlib = pytest.importorskip("matplotlib", reason="plots come with the extra 'plot'")
 
 
-def test_six_files_that_show_something(orbitmesh: Callable[..., Any], tmp_path: Path) -> None:
+def test_six_files_that_show_something(orbitmesh: Callable[..., Any], quick: str, tmp_path: Path) -> None:
     import matplotlib.image
 
-    done = orbitmesh("compare", "three-body", "--duration", "3600", "--out", "results", "--json")
+    done = orbitmesh("compare", quick, "--duration", "3600", "--out", "results", "--json")
     assert (done.code, done.err) == (0, "")
-    folder = tmp_path / "results" / "three-body"
+    folder = tmp_path / "results" / "short"
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert sorted(done.document["plots"]) == [f"results/three-body/{name}" for name in FILES]
+    assert sorted(done.document["plots"]) == [f"results/short/{name}" for name in FILES]
     for name in PLOTS:
         image = matplotlib.image.imread(folder / f"{name}.png")[..., :3]
         assert image.shape[0] > 400
@@ -35,7 +35,7 @@ def test_six_files_that_show_something(orbitmesh: Callable[..., Any], tmp_path: 
         assert root.tag == f"{SVG}svg"
         assert len(root.findall(f".//{SVG}path")) > 10
     first = {name: (folder / name).read_bytes() for name in FILES}
-    orbitmesh("compare", "three-body", "--duration", "3600", "--out", "results")
+    orbitmesh("compare", quick, "--duration", "3600", "--out", "results")
     assert {name: (folder / name).read_bytes() for name in FILES} == first  # written over, and the same
 
 

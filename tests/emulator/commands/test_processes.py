@@ -23,12 +23,14 @@ def test_the_digest_depends_on_nothing_but_the_scenario(process: Command, orbitm
     reordered = (
         head + "".join("[[satellites.elements]]" + block for block in reversed(blocks)) + "# Ground stations." + tail
     )
-    (tmp_path / "reordered.toml").write_text(reordered)
-    command = ("--policy", "mesh", "--duration", "1800", "--json")
+    few = "distinct_tiles = 8\n"  # the text ends within [imaging]
+    (tmp_path / "straight.toml").write_text(text + few)
+    (tmp_path / "reordered.toml").write_text(reordered + few)
+    command = ("--policy", "mesh", "--duration", "7200", "--json")
     digests = {
-        process("run", "three-body", *command, PYTHONHASHSEED="1").document["digest"],
-        process("run", "three-body", *command, PYTHONHASHSEED="4242", OMP_NUM_THREADS="1").document["digest"],
-        orbitmesh("run", "three-body", *command).document["digest"],
+        process("run", "straight.toml", *command, PYTHONHASHSEED="1").document["digest"],
+        process("run", "straight.toml", *command, PYTHONHASHSEED="4242", OMP_NUM_THREADS="1").document["digest"],
+        orbitmesh("run", "straight.toml", *command).document["digest"],
         orbitmesh("run", "reordered.toml", *command).document["digest"],
     }
     assert len(digests) == 1
