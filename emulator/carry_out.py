@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt, plain_text
 from emulator.orders import Wake
-from emulator.state import QUEUED, RUNNING, WAITING
+from emulator.state import QUEUED, RUNNING, WAITING, NodeState
 from emulator.world import STATION
 
 if TYPE_CHECKING:
@@ -22,12 +22,9 @@ def assign(core: "Core", decision: Assign) -> str:
         return "not_waiting" if decision.task in core.tasks else "unknown_task"
     if node is None:
         return "unknown_node"
-    if node.spec.processor is None:
-        return "no_processor"
-    if not node.up:
-        return "node_down"
-    if not core.compute.fits(node, state.task.model):
-        return "no_memory"
+    unfit = _unfit(core, node, state.task.model)
+    if unfit:
+        return unfit
     if state.at != node.name and not core.transport.routes.reachable(state.at, node.name):
         return "unreachable"
     del core.waiting[decision.task]
@@ -50,10 +47,11 @@ def downlink(core: "Core", decision: Downlink) -> str:
             return "unknown_node"
         if station.kind != STATION:
             return "not_a_station"
-        if station.spec.processor is None:
-            return "no_processor"
-        if not core.compute.fits(station, state.task.model):
-            return "no_memory"
+        unfit = _unfit(core, station, state.task.model)
+        if unfit:
+            return unfit
+        if not decision.relay and not core.transport.routes.passes_over(state.at, station.name):
+            return "unreachable"
     grounded = core.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
     if grounded and decision.station not in (None, state.at):
         return "unreachable"
@@ -96,3 +94,12 @@ def wake_at(core: "Core", decision: WakeAt) -> str:
     if decision.at_s <= core.settings.duration_s:
         core.moment.orders.append(Wake("", "decide", float(decision.at_s)))
     return ""
+
+
+def _unfit(core: "Core", node: NodeState, model: str) -> str:
+    """The code with which a node cannot run a model at all; empty if it can."""
+    if node.spec.processor is None:
+        return "no_processor"
+    if not node.up:
+        return "node_down"
+    return "" if core.compute.fits(node, model) else "no_memory"

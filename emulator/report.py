@@ -108,8 +108,11 @@ def summarise(core: Core, name: str, digest: str) -> Row:
 
 
 def _deadline_miss_ratio(core: Core) -> float | None:
-    """Share of tasks that were not done by their deadline, among those whose deadline lies within the run or that
-    are done; a deliberate drop answers the task and counts as met. `None` if there are none."""
+    """Share of tasks not answered by their deadline, of those that are done or whose deadline lies within the run.
+
+    A scene that inference dropped (too cloudy to send) counts as answered when it was inferred; one that the
+    scheduler dropped counts as missed. `None` if there are none.
+    """
     due = missed = 0
     for state in core.tasks.values():
         done = state.how == "done"

@@ -28,6 +28,11 @@ class Routes:
         for number, contact in enumerate(self.contacts):
             if contact.kind == RADIO:
                 self.passes[contact.a].append(number)
+        self.capacity_bits = {
+            number: bits_until(self.contacts[number], self.contacts[number].start_s, self.contacts[number].stop_s)
+            for numbers in self.passes.values()
+            for number in numbers
+        }
         for numbers in self.passes.values():
             numbers.sort(key=lambda number: self.contacts[number].start_s)
         self._refresh_at_s = 0.0
@@ -100,6 +105,10 @@ class Routes:
         """Whether any contact within the run leads from `here` to `target`, now or later."""
         return here == target or target in self.ways(here)[1] or self.first_future_hop(here, target) is not None
 
+    def passes_over(self, here: str, station: str) -> bool:
+        """Whether the node's own radio is at the station, now or in a contact to come."""
+        return here == station or any(self.contacts[number].b == station for number in self.passes[here])
+
     def transfer_s(self, here: str, target: str, size_bytes: int) -> float:
         """Expected seconds to have `size_bytes` at `target` over open contacts: queues, serialisation, light."""
         if here == target:
@@ -131,6 +140,9 @@ class Routes:
         for number in self.passes[here]:
             contact = self.contacts[number]
             if contact.stop_s <= start_s or not self.nodes[contact.b].up:
+                continue
+            if start_s <= contact.start_s and bits > self.capacity_bits[number]:
+                bits -= self.capacity_bits[number]  # a whole contact, without walking its steps
                 continue
             from_s = max(start_s, contact.start_s)
             end_s = finish_s(contact, from_s, bits)

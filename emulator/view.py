@@ -119,7 +119,7 @@ class View:
 
     @property
     def waiting(self) -> tuple[TaskView, ...]:
-        """Tasks that wait for a decision, oldest first."""
+        """Tasks that wait for a decision, in the order in which they began to wait."""
         deciding = self._core.consultation.deciding
         waiting = self._core.waiting.values()
         return tuple([TaskView(s) for s in waiting if not deciding or s.task.id not in deciding])

@@ -24,7 +24,7 @@ def run(
 ) -> None:
     """Feed the facts and all that follows from them to the core, until `duration_s`, then `Ended`.
 
-    `infer` is called once for every run that ends; its answer goes into the `Finished` fact. `progress` is told
+    `infer` is called once for every run that starts; its answer goes into the `Finished` fact. `progress` is told
     the simulated time now and then.
     """
     ordered: list[Entry] = sorted((*order_key(event, n), event) for n, event in enumerate((*facts, Ended(duration_s))))
