@@ -179,17 +179,19 @@ def _facts(scenario: Scenario, world: World, shadows: Sequence[Shadow], tasks: S
 def _notes(assembled: Assembled, tiles: int) -> list[str]:
     """What is assumed, for the screen and the file: synthetic data and guesses by name."""
     scenario = assembled.loaded.scenario
-    runner = assembled.runner
+    runner, satellites = assembled.runner, scenario.satellites
     notes = [
-        f"scenes are synthetic: each of the captured scenes stands for one of {tiles} procedural tiles, and "
-        f"{runner.distinct_runs} runs of {scenario.imaging.model} through onnxruntime decided them all"
+        f"scenes are synthetic: each shows one of {tiles} procedural tiles, and {runner.distinct_runs} runs of "
+        f"{scenario.imaging.model} through onnxruntime decide them all",
+        f"satellites reach {preset(satellites.processor, satellites.efficiency).efficiency:g} of their label "
+        f"({satellites.efficiency}) [guess]",
     ]
     seen: set[str] = set()
     for node in assembled.world.nodes:
         processor: Processor | None = node.processor
         if processor is not None and processor.guesses and processor.name not in seen:
             seen.add(processor.name)
-            notes.append(f"processor {processor.name}: {', '.join(processor.guesses)} are guesses [guess]")
+            notes.append(f"processor {processor.name}: {', '.join(processor.guesses)} [guess]")
     if scenario.imaging.model in scenario.models:
         notes.append(f"model {scenario.imaging.model}: {scenario.models[scenario.imaging.model]}")
     notes += age_warnings(assembled.sky.elements, assembled.sky.epoch, scenario.duration_s)

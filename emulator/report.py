@@ -16,13 +16,18 @@ from emulator.world import SATELLITE, STATION
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds from capture until the answer is on the ground, over tasks that are done; `None` if none is."""
+    """Seconds from capture until the answer is on the ground, over tasks that are done; `None` if none is.
+
+    `p50_of_captured` is over all that were captured and not dropped, those without an answer taken as never
+    answered: the median without the flattery of leaving out what is still under way. `None` if under half are done.
+    """
 
     p50: float | None
     p95: float | None
     p99: float | None
     mean: float | None
     max: float | None
+    p50_of_captured: float | None
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,11 +64,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The nearest-rank quantile of sorted values (the smallest that at least `share` of them do not exceed)."""
-    if not ordered:
-        return None
-    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+def quantile(ordered: Sequence[float], share: float, count: int | None = None) -> float | None:
+    """The nearest-rank quantile of sorted values (the smallest that at least `share` of them do not exceed).
+
+    With `count`, of that many values of which the rest are larger than any given; `None` if it lies among those.
+    """
+    rank = max(1, ceil(share * (len(ordered) if count is None else count)))
+    return ordered[rank - 1] if rank <= len(ordered) else None
 
 
 def responses(core: Core) -> list[float]:
@@ -88,6 +95,7 @@ def summarise(core: Core, name: str, digest: str) -> Row:
             p99=quantile(done, 0.99),
             mean=fsum(done) / len(done) if done else None,
             max=done[-1] if done else None,
+            p50_of_captured=quantile(done, 0.50, len(core.tasks) - core.ended["dropped"]),
         ),
         deadline_miss_ratio=_deadline_miss_ratio(core),
         downlink_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == STATION),

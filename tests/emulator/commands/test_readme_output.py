@@ -1,0 +1,35 @@
+"""The output that README shows is what the command prints: same lines, same counts, quantities within two per cent."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+README = Path(__file__).resolve().parents[3] / "README.md"
+TWO_PER_CENT = 0.02  # Skyfield's table of the Earth's rotation differs between versions, and moves passes a little
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Cells of a table by their row's title."""
+    cut = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in text.splitlines() if line.startswith("│")]
+    return {cells[0]: cells[1:] for cells in cut}
+
+
+def test_the_readme_shows_what_compare_prints(orbitmesh: Callable[..., Any]) -> None:
+    block = re.search(r"<!-- output of orbitmesh compare -->\n```text\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert block is not None
+    done = orbitmesh("compare", "--no-plots")
+    assert (done.code, done.err) == (0, "")
+    shown, printed = rows(block.group(1)), rows(done.out)
+    assert list(shown) == list(printed)
+    assert len(shown) > 15
+    for title, cells in shown.items():
+        for old, new in zip(cells, printed[title], strict=True):
+            numbers = [float(re.split(r"[ %]", cell.replace(",", ""))[0]) for cell in (old, new) if cell != "-"]
+            assert old.split(" ")[1:] == new.split(" ")[1:], title
+            assert numbers == [] or numbers[0] == pytest.approx(numbers[1], rel=TWO_PER_CENT), title
+    told = [line for line in done.out.splitlines() if line.startswith("At the start")]
+    assert told
+    assert told[0].rstrip() in block.group(1)
