@@ -192,6 +192,11 @@ def _notes(assembled: Assembled, tiles: int) -> list[str]:
         if processor is not None and processor.guesses and processor.name not in seen:
             seen.add(processor.name)
             notes.append(f"processor {processor.name}: {', '.join(processor.guesses)} [guess]")
+    notes.append(
+        "defaults that nobody published [guess]: lasers' rate over range, terminals, power; radios' power and gains; "
+        "storage; the Sun's least height; urgency, deadlines and sizes of products; places and antennas of the Chinese "
+        "stations (docs/model.md)"
+    )
     if scenario.imaging.model in scenario.models:
         notes.append(f"model {scenario.imaging.model}: {scenario.models[scenario.imaging.model]}")
     notes += age_warnings(assembled.sky.elements, assembled.sky.epoch, scenario.duration_s)

@@ -82,17 +82,14 @@ class Compute:
 
     def finish(self, node: NodeState, state: TaskState) -> None:
         """A run has ended: book its operations and start the next."""
-        if node.budget is not None:
-            try:
-                node.budget.record(state.started_s, self.moment.now_s, state.ops)
-            except NodeError as error:
-                raise LedgerMismatch(f"task {state.task.id}: {error}") from error
+        self._book(node, state, state.ops)
         node.running = None
         self.start_next(node)
 
     def remove(self, node: NodeState, state: TaskState) -> None:
-        """Take a task off its processor or out of its queue; half-done work is lost."""
+        """Take a task off its processor or out of its queue; half-done work is lost, but its time was spent."""
         if node.running is state:
+            self._book(node, state, 0)
             self.moment.orders.append(Cancel(node.name, state.task.id, state.run))
             node.running = None
             node.busy_until_s = self.moment.now_s
@@ -101,6 +98,20 @@ class Compute:
         node.queue = [entry for entry in node.queue if entry[2] is not state]
         heapify(node.queue)
         node.queued_s = node.queued_s - state.duration_s if node.queue else 0.0
+
+    def stop(self, node: NodeState) -> None:
+        """The node died: what ran and waited there is gone, the time it took is not."""
+        if node.running is not None:
+            self._book(node, node.running, 0)
+        node.queue, node.running, node.queued_s = [], None, 0.0
+
+    def _book(self, node: NodeState, state: TaskState, ops: int) -> None:
+        if node.budget is None:
+            return
+        try:
+            node.budget.record(state.started_s, self.moment.now_s, ops)
+        except NodeError as error:
+            raise LedgerMismatch(f"task {state.task.id}: {error}") from error
 
     def backlog_s(self, node: NodeState) -> float:
         """Seconds of work that a new task of equal urgency would wait for."""

@@ -198,7 +198,8 @@ class Core:
                 self.transport.forward(message, message.held)
         for state in [s for s in self.tasks.values() if s.at == node.name and s.stage in (WAITING, QUEUED, RUNNING)]:
             self.end(state, "lost", reason)
-        node.queue, node.running, node.queued_s, node.stored_bytes = [], None, 0.0, 0
+        self.compute.stop(node)
+        node.stored_bytes = 0
         self.consultation.hold("node failed")
 
     def _node_recovered(self, event: NodeRecovered) -> None:

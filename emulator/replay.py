@@ -5,6 +5,7 @@ on any machine.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from emulator.core import Core
 from emulator.errors import OrbitmeshError, ReplayMismatch, TraceError
 from emulator.orders import Order
 from emulator.recorder import Recorder
+from emulator.report import summarise
 from emulator.schedulers import Decider
 from emulator.trace import Trace
 from emulator.watchdog import watch
@@ -63,10 +65,21 @@ def replay(trace: Trace, scheduler: Decider, progress: Callable[[int], None] | N
         mismatch = f"the header counts {trace.header.events} facts, the log holds {number}"
     elif digest != recorded_digest:
         mismatch = f"every order agrees, but the log's digest is {digest} and the header says {recorded_digest}"
+    elif trace.world_sha256 != trace.header.world_sha256:
+        mismatch = "every order agrees, but world.json.gz is not the world that was recorded"
+    else:
+        mismatch = _other_figures(trace.summary(), msgspec.to_builtins(summarise(core, trace.header.policy, digest)))
     found = Replay(
         matches=not mismatch, digest=digest, recorded_digest=recorded_digest, events=number, mismatch=mismatch
     )
     return found, core
+
+
+def _other_figures(recorded: Any, replayed: dict[str, Any]) -> str:
+    if not isinstance(recorded, dict):
+        return "every order agrees, but summary.json is no row of figures"
+    other = sorted(name for name in {*recorded, *replayed} if recorded.get(name) != replayed.get(name))
+    return f"every order agrees, but summary.json differs in {', '.join(other[:8])}" if other else ""
 
 
 def _difference(number: int, recorded: list[Order], orders: list[Order]) -> str:

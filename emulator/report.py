@@ -18,8 +18,8 @@ from emulator.world import SATELLITE, STATION
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from capture until the answer is on the ground, over tasks that are done; `None` if none is.
 
-    `p50_of_captured` is over all that were captured and not dropped, those without an answer taken as never
-    answered: the median without the flattery of leaving out what is still under way. `None` if under half are done.
+    `p50_of_captured` is the median over all that were captured and not dropped, by Kaplan and Meier's estimator: a
+    scene without an answer counts for as long as it was under observation. `None` where it is not reached.
     """
 
     p50: float | None
@@ -48,11 +48,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Counts
     response_s: Response
     deadline_miss_ratio: float | None
+    urgent_deadline_miss_ratio: float | None
     downlink_bytes: int
     raw_bytes: int
     isl_bytes: int
     energy_j: float
     joules_per_inference: float | None
+    joules_per_answer: float | None
     ops: int
     utilisation: float
     ground_utilisation: float
@@ -64,13 +66,25 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def quantile(ordered: Sequence[float], share: float, count: int | None = None) -> float | None:
-    """The nearest-rank quantile of sorted values (the smallest that at least `share` of them do not exceed).
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The nearest-rank quantile of sorted values (the smallest that at least `share` of them do not exceed)."""
+    return ordered[max(1, ceil(share * len(ordered))) - 1] if ordered else None
 
-    With `count`, of that many values of which the rest are larger than any given; `None` if it lies among those.
+
+def kaplan_meier_median(answered_s: Sequence[float], unanswered_s: Sequence[float]) -> float | None:
+    """The median time to an answer if some have none yet; both in seconds, the second how long they were watched.
+
+    Source: E. L. Kaplan and P. Meier, Nonparametric estimation from incomplete observations, JASA 53 (1958).
     """
-    rank = max(1, ceil(share * (len(ordered) if count is None else count)))
-    return ordered[rank - 1] if rank <= len(ordered) else None
+    at_risk = len(answered_s) + len(unanswered_s)
+    surviving = 1.0
+    for time_s, watched in sorted([(s, 0) for s in answered_s] + [(s, 1) for s in unanswered_s]):
+        if not watched:
+            surviving *= 1.0 - 1.0 / at_risk
+            if surviving <= 0.5:
+                return time_s
+        at_risk -= 1
+    return None
 
 
 def responses(core: Core) -> list[float]:
@@ -81,9 +95,11 @@ def responses(core: Core) -> list[float]:
 def summarise(core: Core, name: str, digest: str) -> Row:
     """The figures of a run that has ended."""
     done = responses(core)
+    unanswered = [s for s in core.tasks.values() if s.how not in ("done", "dropped")]
     energy = _energy(core)
     inferences = sum(s.task.inferences for s in core.tasks.values() if s.finished_s >= 0.0)
     compute_j = energy.orbit_compute_j + energy.ground_compute_j
+    energy_j = fsum((compute_j, energy.laser_j, energy.radio_j))
     accounts = core.transport.accounts.items()
     kinds = {name: node.kind for name, node in core.nodes.items()}
     return Row(
@@ -95,14 +111,16 @@ def summarise(core: Core, name: str, digest: str) -> Row:
             p99=quantile(done, 0.99),
             mean=fsum(done) / len(done) if done else None,
             max=done[-1] if done else None,
-            p50_of_captured=quantile(done, 0.50, len(core.tasks) - core.ended["dropped"]),
+            p50_of_captured=kaplan_meier_median(done, [core.now_s - s.task.at_s for s in unanswered]),
         ),
         deadline_miss_ratio=_deadline_miss_ratio(core),
+        urgent_deadline_miss_ratio=_deadline_miss_ratio(core, urgent_only=True),
         downlink_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == STATION),
         raw_bytes=sum(s.task.raw_bytes for s in core.tasks.values()),
         isl_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == SATELLITE),
-        energy_j=fsum((compute_j, energy.laser_j, energy.radio_j)),
+        energy_j=energy_j,
         joules_per_inference=compute_j / inferences if inferences else None,
+        joules_per_answer=energy_j / len(done) if done else None,
         ops=sum(n.budget.ops for n in core.nodes.values() if n.budget is not None),
         utilisation=_utilisation(core, SATELLITE),
         ground_utilisation=_utilisation(core, STATION),
@@ -115,22 +133,21 @@ def summarise(core: Core, name: str, digest: str) -> Row:
     )
 
 
-def _deadline_miss_ratio(core: Core) -> float | None:
-    """Share of tasks not answered by their deadline, of those that are done or whose deadline lies within the run.
+def _deadline_miss_ratio(core: Core, urgent_only: bool = False) -> float | None:
+    """Share of tasks not answered by their deadline, of those whose deadline lies within the run.
 
     A scene that inference dropped (too cloudy to send) counts as answered when it was inferred; one that the
     scheduler dropped counts as missed. `None` if there are none.
     """
     due = missed = 0
     for state in core.tasks.values():
-        done = state.how == "done"
-        if not done and state.task.deadline_s > core.now_s:
+        if state.task.deadline_s > core.now_s or (urgent_only and state.task.priority <= 0):
             continue
         due += 1
         if state.how == "dropped" and state.finished_s >= 0.0:
             missed += state.finished_s > state.task.deadline_s
         else:
-            missed += not done or state.delivered_s > state.task.deadline_s
+            missed += state.how != "done" or state.delivered_s > state.task.deadline_s
     return missed / due if due else None
 
 

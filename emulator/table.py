@@ -17,8 +17,9 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("capture to insight, p50 of answered", lambda r: seconds(r.response_s.p50)),
     ("capture to insight, p95 of answered", lambda r: seconds(r.response_s.p95)),
     ("capture to insight, p99 of answered", lambda r: seconds(r.response_s.p99)),
-    ("  median of all captured", lambda r: seconds(r.response_s.p50_of_captured)),
+    ("  median of all captured (Kaplan-Meier)", lambda r: seconds(r.response_s.p50_of_captured)),
     ("deadlines missed", lambda r: percent(r.deadline_miss_ratio)),
+    ("  of urgent scenes", lambda r: percent(r.urgent_deadline_miss_ratio)),
     ("raw data captured", lambda r: scaled(r.raw_bytes, "B")),
     ("sent down", lambda r: scaled(r.downlink_bytes, "B")),
     ("sent over lasers", lambda r: scaled(r.isl_bytes, "B")),
@@ -26,6 +27,7 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("satellites' processors busy", lambda r: percent(r.utilisation)),
     ("stations' processors busy", lambda r: percent(r.ground_utilisation)),
     ("energy above idle", lambda r: scaled(r.energy_j, "J")),
+    ("  per answered scene", lambda r: scaled(r.joules_per_answer, "J")),
     ("compute energy per inference", lambda r: scaled_small(r.joules_per_inference)),
 )
 

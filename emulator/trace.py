@@ -5,6 +5,7 @@ on every size. JSON only: nothing in a trace is ever executed.
 """
 
 import gzip
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     events: int
     digest: str
+    world_sha256: str = ""  # of world.json.gz, unpacked; filled in when the trace is closed
 
 
 def refuse_taken(folder: Path) -> None:
@@ -88,8 +90,9 @@ class TraceWriter:
         """Write the rest and give the folder its name."""
         self._events.close()
         self._raw.close()
-        world_json = gzip.compress(msgspec.json.encode(world), compresslevel=3, mtime=0)
-        (self._partial / "world.json.gz").write_bytes(world_json)
+        world_json = msgspec.json.encode(world)
+        header = msgspec.structs.replace(header, world_sha256=hashlib.sha256(world_json).hexdigest())
+        (self._partial / "world.json.gz").write_bytes(gzip.compress(world_json, compresslevel=3, mtime=0))
         (self._partial / "header.json").write_bytes(_pretty(header))
         (self._partial / "summary.json").write_bytes(_pretty(summary))
         self._partial.rename(self.folder)  # takes the place of an empty folder, of nothing else
@@ -108,7 +111,13 @@ class Trace:
         if schema != SCHEMA:
             raise TraceError(f"{folder}: schema {schema!r}, this version reads schema {SCHEMA}")
         self.header: Header = self._decode("header.json", head, Header)
-        self.world: World = self._decode("world.json.gz", self._read("world.json.gz", MOST_WORLD_BYTES), World)
+        world = self._read("world.json.gz", MOST_WORLD_BYTES)
+        self.world: World = self._decode("world.json.gz", world, World)
+        self.world_sha256 = hashlib.sha256(world).hexdigest()
+
+    def summary(self) -> Any:
+        """The recorded row of figures, as plain lists and tables."""
+        return self._decode("summary.json", self._read("summary.json", MOST_HEADER_BYTES), Any)
 
     def lines(self) -> Iterator[tuple[int, bytes, Line]]:
         """Each line's number from 1, its bytes, and what it says."""

@@ -47,6 +47,10 @@ class Transport:
             port = self.nodes[here].port(there)
             port.contact = number
             self._serve(here, port)
+        for name in sorted(self.routes.ways(a)[0]):  # a newly joined neighbour's radio may be sooner
+            radio = self.nodes[name].radio
+            if radio.queue and radio.contact < 0:
+                self._reroute(name, radio, relayed_only=True)
 
     def closed(self, number: int) -> None:
         """A contact is over: what still waits for it is sent another way."""
@@ -70,10 +74,10 @@ class Transport:
             (moved if entry[3].relay or not relayed_only else kept).append(entry)
         port.queue = kept  # sorted, hence a heap
         for entry in moved:
-            message = entry[3]
-            self._uncount(port, message)
-            message.via = None
-            self.forward(message, here)
+            self._uncount(port, entry[3])
+        for entry in moved:  # in their order, so that each finds those before it queued, and none behind it
+            entry[3].via = None
+            self.forward(entry[3], here)
 
     # messages
 

@@ -96,10 +96,15 @@ def _acquire(timeline: Timeline, acquisition_s: float) -> Timeline:
 def antenna_schedule(
     pairs: Index, seen: list[Timeline], antennas: Sequence[int], satellites: int, stop_s: float
 ) -> list[Timeline]:
-    """Per pair (P, 2) of satellite and site its states over time: `up`, `no_free_terminal` or `below_mask`."""
+    """Per pair (P, 2) of satellite and site its states over time: `up`, `no_free_terminal` or `below_mask`.
+
+    A free antenna takes the visible satellite that has had least antenna time so far, then the one that stays
+    longest, and keeps it until it sets. It knows nothing of what there is to send.
+    """
     states: list[Timeline] = [[] for _ in seen]
     free_antennas = list(antennas)
     busy = [False] * satellites
+    served_s = [0.0] * satellites  # antenna time given to each so far
     sets_s: dict[int, float] = {}  # pairs in view, and until when
     serving: set[int] = set()
     events: dict[float, list[tuple[int, str, float]]] = {}
@@ -120,10 +125,11 @@ def antenna_schedule(
                 serving.discard(at)
                 busy[place[at][0]] = False
                 free_antennas[place[at][1]] += 1
-        for at in sorted(set(sets_s) - serving, key=lambda at: (-sets_s[at], at)):
+        for at in sorted(set(sets_s) - serving, key=lambda at: (served_s[place[at][0]], -sets_s[at], at)):
             satellite, site = place[at]
             if not busy[satellite] and free_antennas[site] > 0:
                 busy[satellite] = True
+                served_s[satellite] += sets_s[at] - now_s
                 free_antennas[site] -= 1
                 serving.add(at)
                 states[at].append((now_s, UP))

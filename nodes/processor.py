@@ -33,7 +33,7 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `efficiency` is the share of the peak that real work reaches, 0 to 1. `traffic_share` is the share of a
     model's activation bytes that reaches memory, fused operators and caches keeping the rest. `launch_s` is
-    what a batch costs beyond the roofline. `guesses` names the fields that nobody published.
+    what a job costs beyond the roofline. `guesses` names the fields that nobody published.
     """
 
     name: str
@@ -85,8 +85,10 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def job(self, profile: ModelProfile, inferences: int, batch: int = 1, precision: str = "int8") -> Job:
         """The time of `inferences` runs of a model in batches of at most `batch`.
 
-        The larger of operations over reached ops/s and bytes over bandwidth, plus `launch_s` a batch. Weights
-        are read once a batch, activations once an inference; the profile counts float32, int8 is a quarter.
+        The larger of operations over reached ops/s and bytes over bandwidth, plus `launch_s` once: batches are
+        launched while the one before still runs, as in MLPerf's Offline rates, from which `efficiency` comes and
+        which contain all launches but the first. Weights are read once a batch, activations once an inference;
+        the profile counts float32, int8 is a quarter.
         More inferences never take less time. Raises NodeError for counts below one or an unknown precision.
         """
         if inferences < 1 or batch < 1:
@@ -97,10 +99,9 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         activation_bytes = self.traffic_share * (profile.activation_bytes * inferences)
         moved_bytes = (profile.weight_bytes * batches + activation_bytes) / _shares(precision)
         memory_s = moved_bytes / self.memory_bytes_per_s
-        launch_s = self.launch_s * batches
         roofline_s = max(compute_s, memory_s)
         bound: Bound = "memory" if memory_s > compute_s else "compute"
-        return Job(roofline_s + launch_s, "launch" if launch_s > roofline_s else bound, ops)
+        return Job(roofline_s + self.launch_s, "launch" if self.launch_s > roofline_s else bound, ops)
 
     def memory_bytes_needed(self, profile: ModelProfile, batch: int = 1, precision: str = "int8") -> int:
         """Bytes of memory that one batch holds: the weights, and each inference's activations at their peak."""

@@ -7,7 +7,7 @@ from emulator.decisions import Assign, Drop
 from emulator.errors import LedgerMismatch, RunFailed
 from emulator.events import Ended, Finished, NodeFailed
 from emulator.ledger import Counts, check, counts
-from emulator.report import responses, summarise
+from emulator.report import kaplan_meier_median, responses, summarise
 from emulator.state import LinkAccount
 
 
@@ -37,7 +37,9 @@ def test_figures_of_a_run(sim) -> None:
     assert (row.downlink_bytes, row.isl_bytes, row.raw_bytes) == (1000, 1000, 6000)
     assert row.ops == 7e9  # A, B and the cloudy one a second each, D four; what was lost is no work done
     assert row.inferences == 7_000_000
-    assert row.utilisation == pytest.approx(7.0 / 400.0)  # busy seconds over 4 satellites for 100 s
+    assert row.utilisation == pytest.approx(
+        7.5 / 400.0
+    )  # busy seconds, the lost half second too, of 4 satellites x 100 s
     assert row.ground_utilisation == 0.0
     assert row.digest == sim.digest
     assert row.events == len(sim.lines)
@@ -48,7 +50,7 @@ def test_figures_of_a_run(sim) -> None:
 
 def test_energy_is_power_above_idle_by_time(sim) -> None:
     energy = summarise(sim.core, "by-name", sim.digest).energy
-    assert energy.orbit_compute_j == pytest.approx(7 * 100.0)  # 7 s at 110 W less 10 W
+    assert energy.orbit_compute_j == pytest.approx(7.5 * 100.0)  # 7 s and the half that was lost, at 110 W less 10 W
     assert energy.laser_j == pytest.approx(10.0)  # 1 s of 10 W
     assert energy.radio_j == pytest.approx(5.0)  # twice 0.5 s of 5 W
     assert energy.idle_j == pytest.approx(6 * 10.0 * 100.0)  # 6 processors
@@ -119,3 +121,12 @@ def test_bytes_in_flight_at_the_end_are_accounted_for(lab) -> None:
     account = sim.core.transport.accounts["A", "B"]
     assert (account.sent_bytes, account.received_bytes, account.lost_bytes) == (1000, 0, 0)
     assert counts(sim.core).pending == 1
+
+
+# Kaplan and Meier by hand: answers at 1 and 3, one watched until 2 without, one until 5: the curve falls to 3/4
+# at 1 and to 3/4 x 1/2 = 3/8 at 3, so the median is 3.
+def test_the_median_counts_what_is_still_under_way() -> None:
+    assert kaplan_meier_median([1.0, 3.0], [2.0, 5.0]) == 3.0
+    assert kaplan_meier_median([1.0, 3.0], []) == 1.0
+    assert kaplan_meier_median([1.0], [2.0, 2.0]) is None
+    assert kaplan_meier_median([], []) is None

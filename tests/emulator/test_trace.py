@@ -225,6 +225,7 @@ WORLD_CHANGES = [
     (b'[0.25,0.25]', b'[]'),
     (b'"duration_s":100.0', b'"duration_s":"long"'),
     (b'"models":{', b'"models":['),
+    (b'"busy_power_w":', b'"busy_power_w":9'),  # changes no order
 ]  # fmt: skip
 
 
@@ -233,6 +234,13 @@ def test_a_changed_world_is_noticed(tmp_path, whole, old, new) -> None:
     world = gzip.decompress(whole["world.json.gz"])
     assert old in world
     assert noticed(tmp_path / "run", whole | {"world.json.gz": gzip.compress(world.replace(old, new))})
+
+
+def test_a_changed_figure_is_noticed(tmp_path, whole) -> None:
+    summary = msgspec.json.decode(whole["summary.json"])
+    told = noticed(tmp_path / "run", whole | {"summary.json": msgspec.json.encode(summary | {"energy_j": 1.0})})
+    assert "energy_j" in told
+    assert "summary.json" in noticed(tmp_path / "none", whole | {"summary.json": b"[]"})
 
 
 @settings(IN_FOLDER, max_examples=150)
