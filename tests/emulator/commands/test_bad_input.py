@@ -190,7 +190,7 @@ def test_two_scenarios_that_extend_each_other(refused: Refused, tmp_path: Path) 
     assert "b.toml:2: extends: 'a.toml' leads back" in refused("run", "a.toml", "--policy", "onboard")
 
 
-@pytest.mark.parametrize("name", ["../up", "/tmp/x", "a/b", ".hidden", "", " ", "x" * 65, "a\\nb"])
+@pytest.mark.parametrize("name", ["../up", "/x/y", "a/b", ".hidden", "", " ", "x" * 65, "a\\nb"])
 def test_a_name_that_makes_no_folder(name: str, refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(f'extends = "three-body"\nname = "{name}"\n')
     assert "mine.toml:2: name: is '" in refused("compare", "mine.toml")
