@@ -186,6 +186,11 @@ def _notes(assembled: Assembled, tiles: int) -> list[str]:
         f"satellites reach {preset(satellites.processor, satellites.efficiency).efficiency:g} of their label "
         f"({satellites.efficiency}) [guess]",
     ]
+    if not runner.is_screen(scenario.imaging.model):
+        notes.append(
+            f"the answers of {scenario.imaging.model} mean nothing here: every scene counts as clear and yields "
+            f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
+        )
     seen: set[str] = set()
     for node in assembled.world.nodes:
         processor: Processor | None = node.processor

@@ -91,7 +91,8 @@ def wake_at(core: "Core", decision: WakeAt) -> str:
     """Ask again then, unless the run is over by then."""
     if not decision.at_s > core.moment.now_s:
         return "in_the_past"
-    if decision.at_s <= core.settings.duration_s:
+    if decision.at_s <= core.settings.duration_s and decision.at_s not in core.wakes:
+        core.wakes.add(float(decision.at_s))
         core.moment.orders.append(Wake("", "decide", float(decision.at_s)))
     return ""
 

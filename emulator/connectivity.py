@@ -20,7 +20,9 @@ class Connectivity(msgspec.Struct, frozen=True, kw_only=True):
 
     def short(self) -> str:
         """`32 of 66 pairs see each other`."""
-        return f"{len(self.seen)} of {self.pairs} pairs see each other"
+        satellites = sum(len(group) for group in self.groups)
+        every = self.pairs == satellites * (satellites - 1) // 2
+        return f"{len(self.seen)} of {self.pairs} {'pairs' if every else 'pairs that may be linked'} see each other"
 
     def sentence(self, when: str = "At the start") -> str:
         """For people, with who stands alone."""

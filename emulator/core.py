@@ -58,6 +58,7 @@ class Core:
         self.transport = Transport(world, self.nodes, self.moment)
         self.compute = Compute(world, self.nodes, self.moment)
         self.consultation = Consultation(self, scheduler)
+        self.wakes: set[float] = set()  # instants at which the scheduler is to be woken; asking twice wakes once
         self.events = 0
         self.stale = 0  # echoes of what had been lost or cancelled
         self.ended = {"done": 0, "dropped": 0, "lost": 0}
@@ -161,6 +162,7 @@ class Core:
         if event.node:
             self.transport.transmitter_free(event.node, event.timer)
         elif event.timer == "decide":
+            self.wakes = {at_s for at_s in self.wakes if at_s > event.at_s}
             self.consultation.hold("woken")
         else:
             self.consultation.decision_ready()

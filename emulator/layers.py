@@ -19,6 +19,7 @@ from emulator.toml_text import dotted, lines_of
 
 MOST_BYTES = 4 << 20  # of a scenario file: some 12,000 satellites written out [guess]; more go into `satellites.file`
 MOST_EXTENDS = 8
+SOURCES = ("elements", "file", "walker")  # of satellites; a scenario has exactly one
 MOST_DEPTH = 16  # tables within tables; the schema has four
 
 
@@ -86,6 +87,8 @@ def table_of(
         path = str(folder / base)
     if _key(path, folder) in chain or len(chain) > MOST_EXTENDS:
         raise ScenarioError(f"{at}: {base!r} leads back or too far: at most {MOST_EXTENDS} scenarios, each once")
+    if folder is not None:
+        table.setdefault("name", Path(layer.source).stem)  # results lie in a folder of this name: not in the base's
     below, base_folder = read(path)
     base_table, layers = table_of(below, base_folder, chain)
     return laid_over(base_table, table), (layer, *layers)
@@ -97,8 +100,10 @@ def inside(folder: Path, name: str) -> bool:
 
 
 def laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, everything else is replaced."""
+    """Tables are merged, everything else is replaced; satellites from one source replace those from another."""
     merged = dict(base)
+    if any(source in over for source in SOURCES):
+        merged = {key: value for key, value in base.items() if key not in SOURCES}
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = laid_over(base[key], value) if both else value

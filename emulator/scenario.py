@@ -181,7 +181,7 @@ def _own_problems(scenario: Scenario) -> list[Problem]:
         found.append((("epoch",), str(error)))
     if not 0.0 < scenario.duration_s <= MOST_DURATION_S:
         found.append((("duration_s",), f"is {scenario.duration_s}; above 0 and at most {MOST_DURATION_S} s"))
-    if scenario.seed < 0:
+    if not 0 <= scenario.seed < 1 << 63:
         found.append((("seed",), f"is {scenario.seed}; 0 to 2^63 - 1"))
     if scenario.knowledge not in KNOWLEDGE:
         found.append((("knowledge",), f"is {scenario.knowledge!r}; one of {', '.join(KNOWLEDGE)}"))

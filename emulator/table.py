@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 
 from emulator.console import percent, scaled, seconds, table
+from emulator.decisions import CODES
 from emulator.report import Row
 from emulator.scenario import Scenario
 
@@ -30,6 +31,15 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("  per answered scene", lambda r: scaled(r.joules_per_answer, "J")),
     ("compute energy per inference", lambda r: scaled_small(r.joules_per_inference)),
 )
+
+
+def rejections(rows: Sequence[Row]) -> list[str]:
+    """A line for every code with which decisions came back, and what it means."""
+    return [
+        f"{row.name}: {count:,} decisions rejected, {code}: {CODES.get(code, '')}"
+        for row in rows
+        for code, count in row.rejected.items()
+    ]
 
 
 def scaled_small(joules: float | None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workloads.errors import ModelError
+from workloads.runtime import onnxruntime as load_onnxruntime
 
 if TYPE_CHECKING:
     from workloads.tensors import Tensors
@@ -173,8 +174,9 @@ def _check_operators(model: Any, nodes: Iterable[Any]) -> None:
 @lru_cache(maxsize=64)
 def _runtime_refuses(ir_version: int, opsets: tuple[tuple[str, int], ...]) -> str:
     """Why the installed onnxruntime takes no model of these versions, found with one of a single Identity."""
-    import onnxruntime
     from onnx import helper
+
+    onnxruntime = load_onnxruntime()
 
     ends = [helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", ends[:1], ends[1:])
@@ -192,9 +194,8 @@ def _runtime_refuses(ir_version: int, opsets: tuple[tuple[str, int], ...]) -> st
 @lru_cache(maxsize=1)
 def _runtime_operators() -> frozenset[str]:
     """Names of onnxruntime's own operators; empty where this build does not list them (the session then decides)."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as runtime
-
-    listed: list[Any] = getattr(runtime, "get_all_operator_schema", list)()
+    state = load_onnxruntime().capi.onnxruntime_pybind11_state
+    listed: list[Any] = getattr(state, "get_all_operator_schema", list)()
     return frozenset(schema.name for schema in listed if schema.domain == "com.microsoft")
 
 

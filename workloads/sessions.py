@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workloads import runtime
 from workloads.errors import ModelError
 from workloads.opening import OpenModel
 from workloads.scenes import BANDS, Tile
@@ -81,8 +82,7 @@ def open_session(model: OpenModel, provider: str = "cpu", threads: int = 1) -> A
 
     Raises ModelError where the provider is unknown, not installed or silently replaced, or the model does not load.
     """
-    import onnxruntime
-
+    onnxruntime = runtime.onnxruntime()
     wanted = PROVIDERS.get(provider)
     there = onnxruntime.get_available_providers()
     if wanted not in there:

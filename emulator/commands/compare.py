@@ -68,7 +68,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
     from emulator import console
     from emulator.assemble import assemble
     from emulator.run import run
-    from emulator.table import rows_table
+    from emulator.table import rejections, rows_table
 
     scenario = loaded.scenario
     written: list[str] = []
@@ -95,6 +95,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
         )
         return
     console.show(rows_table(scenario, [result.row for result in results]))
+    console.notes(rejections([result.row for result in results]))
     console.out.print(assembled.connectivity().sentence())
     console.notes(assembled.notes)
     if written:

@@ -27,7 +27,7 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.assemble import assemble
     from emulator.run import run
     from emulator.scenario import load
-    from emulator.table import rows_table
+    from emulator.table import rejections, rows_table
     from emulator.trace import refuse_taken
 
     loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
@@ -43,6 +43,7 @@ def carry_out(options: argparse.Namespace) -> None:
         console.print_json(document)
         return
     console.show(rows_table(loaded.scenario, [result.row]))
+    console.notes(rejections([result.row]))
     console.notes(assembled.notes)
     console.out.print(f"digest {result.row.digest}")
     if result.trace is not None:

@@ -101,6 +101,16 @@ def test_wake_at_rings_at_its_instant_even_if_nothing_waits(lab) -> None:
     assert script.asked == [(0.0, "captured"), (7.5, "woken")]
 
 
+def test_the_same_instant_twice_wakes_once(lab) -> None:
+    def impatient(view):
+        if view.now_s < 7.5:
+            yield WakeAt(7.5)
+            yield WakeAt(7.5)
+
+    sim = lab.go(impatient, [lab.task(), lab.task("u", 1.0)])
+    assert sim.orders(Wake) == [Wake("", "decide", 7.5)]
+
+
 def test_an_instant_after_the_run_never_rings(lab) -> None:
     script = lab.Script({0.0: [WakeAt(inf), WakeAt(100.5), WakeAt(100.0)]})
     sim = lab.go(script, [lab.task()], duration_s=100.0)

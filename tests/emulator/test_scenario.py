@@ -65,3 +65,10 @@ def test_names_that_can_be(name: str) -> None:
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31m", "\u202e", "x" * 65])
 def test_names_that_cannot_be(name: str) -> None:
     assert name_problem(name).endswith("a name is 1 to 64 characters that can be printed")
+
+
+def test_a_child_takes_its_files_name_and_brings_its_own_satellites(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "three-body"\n[satellites]\nfile = "x.tle"\n')
+    scenario = load(str(tmp_path / "mine.toml")).scenario
+    assert (scenario.name, scenario.satellites.file, scenario.satellites.elements) == ("mine", "x.tle", [])
+    assert len(scenario.stations) == 4

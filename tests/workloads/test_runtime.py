@@ -1,0 +1,26 @@
+"""onnxruntime is imported without its telemetry: nothing is written into the user's home."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+from workloads.inference import Runner
+from workloads.models import find_model
+from workloads.scenes import TileBank
+print(Runner({"m": find_model("cloud-screen")}, TileBank(2)).outcome("m", 0).label)
+"""
+
+
+def test_inference_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() in ("clear", "cloudy")
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
