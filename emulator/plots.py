@@ -41,7 +41,7 @@ def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> lis
     mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
     figures = {
         "insight": _insight(assembled, results),
-        "bytes-and-operations": _totals(results),
+        "bytes-and-operations": _totals(assembled, results),
         "orbit": _orbit(assembled),
     }
     written = []
@@ -64,6 +64,11 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _when(assembled: Assembled) -> str:
+    scenario = assembled.loaded.scenario
+    return f"{scenario.name}, {scenario.duration_s / 3600:.4g} h from {scenario.epoch}"
+
+
 def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
     """Share of captured scenes whose answer is on the ground, against time since capture."""
     figure = _figure(7.0, 4.2)
@@ -83,20 +88,22 @@ def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
     axes.set_ylim(0.0, 1.02)
     axes.set_xlabel("time from capture to insight on the ground")
     axes.set_ylabel("share of captured scenes")
-    axes.set_title(f"{scenario.name}, {scenario.duration_s / 3600:.4g} h from {scenario.epoch}", fontsize=10)
+    axes.set_title(_when(assembled), fontsize=10)
     axes.grid(True, alpha=0.25)
-    axes.legend(loc="upper left", fontsize=8)
-    figure.supxlabel(SYNTHETIC, fontsize=7, color="0.4")
+    figure.legend(loc="outside lower center", ncols=min(3, len(results)), fontsize=8)
+    axes.text(0.01, 0.98, SYNTHETIC, transform=axes.transAxes, va="top", fontsize=7, color="0.4")
     return figure
 
 
-def _totals(results: "Sequence[Result]") -> Any:
-    """Bytes down and operations, a bar each per scheduler, with the numbers written on."""
-    figure = _figure(8.0, 3.8)
-    names = [result.row.name for result in results]
+def _totals(assembled: Assembled, results: "Sequence[Result]") -> Any:
+    """Bytes down and operations, a bar each per scheduler, with the numbers and the share answered written on."""
+    figure = _figure(8.0, 4.0)
+    figure.suptitle(_when(assembled), fontsize=10)
+    rows = [result.row for result in results]
+    names = [f"{row.name}\n{100 * row.tasks.done / max(1, row.tasks.captured):.0f} % answered" for row in rows]
     panels = (
-        ("bytes received on the ground", "B", [float(result.row.downlink_bytes) for result in results]),
-        ("operations done", "op", [float(result.row.ops) for result in results]),
+        ("bytes received on the ground", "B", [float(row.downlink_bytes) for row in rows]),
+        ("operations done", "op", [float(row.ops) for row in rows]),
     )
     for place, (title, unit, values) in enumerate(panels, 1):
         axes = figure.add_subplot(1, 2, place)
@@ -106,7 +113,7 @@ def _totals(results: "Sequence[Result]") -> Any:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.margins(y=0.15)
         axes.set_title(title, fontsize=10)
-        axes.tick_params(axis="x", labelsize=8, rotation=20 if len(names) > 3 else 0)
+        axes.tick_params(axis="x", labelsize=7, rotation=20 if len(names) > 3 else 0)
     figure.supxlabel(SYNTHETIC, fontsize=7, color="0.4")
     return figure
 
@@ -147,7 +154,9 @@ def _orbit(assembled: Assembled) -> Any:
                 parse_math=False,
             )
     axes.set_aspect("equal")
-    axes.set_xlabel("towards the ascending node, 1000 km")
+    axes.set_xlabel(
+        "towards the ascending node of the mean plane, 1000 km\nlines: sees each other; dark: away from the Sun"
+    )
     axes.set_ylabel("90° ahead along the orbit, 1000 km")
     axes.set_title(
         f"{assembled.loaded.scenario.name} at {assembled.loaded.scenario.epoch}: {found.short()}", fontsize=9

@@ -1,6 +1,6 @@
 """Compare processing on the ground, in orbit and across the mesh: the same scenes, links and hardware.
 
-Prints one row per scheduler and leaves three plots (PNG and SVG): time from capture to insight, bytes and
+Prints one column per scheduler and leaves three plots (PNG and SVG): time from capture to insight, bytes and
 operations, and the orbit seen from its pole with who sees whom."""
 
 import argparse
