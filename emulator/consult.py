@@ -51,7 +51,6 @@ class Consultation:
         self._decide: Callable[[View], Iterable[Decision] | None] = decide
         self.view = View(core)
         self.rejections: dict[str, int] = {}
-        self.consultations = 0
         self._pending: list[tuple[str, list[Any]]] = []  # (trigger, decisions) that are not ready yet
         self.deciding: set[str] = set()
         self._wakes: tuple[int, int] = (0, 0)  # (whole second, wakes in it)
@@ -85,7 +84,6 @@ class Consultation:
             self.hold("rejected")
 
     def _ask(self, trigger: str) -> list[Any]:
-        self.consultations += 1
         self.view.trigger = trigger
         most = 4 * len(self.core.waiting) + 4 * len(self.core.nodes) + 100
         try:

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from emulator.consult import Decider
 from emulator.core import Core
 from emulator.errors import OrbitmeshError, ReplayMismatch, TraceError
 from emulator.orders import Order
 from emulator.recorder import Recorder
 from emulator.report import summarise
-from emulator.schedulers import Decider
 from emulator.trace import Trace
 from emulator.watchdog import watch
 

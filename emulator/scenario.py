@@ -18,6 +18,7 @@ from emulator.explain import explain
 from emulator.layers import Layer, inside, place, read, shipped, table_of
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
+from links.contacts import RADIO
 from links.laser import LaserTerminals
 from links.radio import Downlink
 from links.topology import Topology
@@ -151,6 +152,8 @@ def parse(text: str, source: str, folder: Path | None, **overrides: Any) -> Load
 
 def name_problem(name: str) -> str:
     """What keeps a text from being the name of a node; empty if nothing does."""
+    if name == RADIO:
+        return f"is {name!r}, which in traces is what every satellite calls its radio; take another"
     if name.strip() and name.isprintable() and len(name) <= MOST_NAME:
         return ""
     return f"is {name[: 2 * MOST_NAME]!r}; a name is 1 to {MOST_NAME} characters that can be printed"

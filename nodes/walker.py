@@ -132,25 +132,3 @@ def walker_delta(
         inclination_deg=inclination_deg,
         prefix=prefix,
     ).elements(epoch)
-
-
-def walker_star(
-    satellites: int,
-    planes: int,
-    phasing: int,
-    altitude_m: float,
-    inclination_deg: float,
-    epoch: str,
-    *,
-    prefix: str = "W",
-) -> list[Elements]:
-    """Walker star i: t/p/f, nodes spread over 180 degrees; `Walker` states more. Raises ElementsError."""
-    return Walker(
-        pattern="star",
-        satellites=satellites,
-        planes=planes,
-        phasing=phasing,
-        altitude_m=altitude_m,
-        inclination_deg=inclination_deg,
-        prefix=prefix,
-    ).elements(epoch)

@@ -7,21 +7,17 @@ orbitmesh run three-body --policy my_scheduler:Nearest
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from emulator.consult import Scheduler
-from emulator.decisions import Decision
+from emulator.consult import Decider
 from emulator.errors import SchedulerError
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import least_loaded, mesh, onboard
 from emulator.schedulers.spread import Random, RoundRobin
-from emulator.view import View
 from emulator.watchdog import watch
-
-Decider = Scheduler | Callable[[View], Iterable[Decision] | None]
 
 SHIPPED: dict[str, Any] = {
     "bent-pipe": bent_pipe,

@@ -72,3 +72,8 @@ def test_a_child_takes_its_files_name_and_brings_its_own_satellites(tmp_path: Pa
     scenario = load(str(tmp_path / "mine.toml")).scenario
     assert (scenario.name, scenario.satellites.file, scenario.satellites.elements) == ("mine", "x.tle", [])
     assert len(scenario.stations) == 4
+
+
+def test_no_node_has_the_name_of_every_radio() -> None:
+    assert "radio" in name_problem("radio")
+    assert name_problem("Radio 1") == ""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodes.epoch import Epoch
 from nodes.errors import ElementsError
 from nodes.orbit import Ephemeris
-from nodes.walker import EARTH_RADIUS_M, Walker, mean_motion_rev_per_day, walker_delta, walker_star
+from nodes.walker import EARTH_RADIUS_M, Walker, mean_motion_rev_per_day, walker_delta
 
 EPOCH = "2000-01-01T00:00:00Z"
 
@@ -26,7 +26,9 @@ def test_galileos_reference_constellation():
 
 # Iridium: 66 satellites in 6 planes, a star pattern: nodes over half a turn
 def test_a_star_spreads_its_nodes_over_half_a_turn():
-    satellites = walker_star(66, 6, 2, 780e3, 86.4, EPOCH)
+    satellites = Walker(
+        pattern="star", satellites=66, planes=6, phasing=2, altitude_m=780e3, inclination_deg=86.4
+    ).elements(EPOCH)
     assert [each.raan_deg for each in satellites[::11]] == [0.0, 30.0, 60.0, 90.0, 120.0, 150.0]
 
 
