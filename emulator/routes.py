@@ -5,11 +5,12 @@ leads, the first hop of the earliest arrival over contacts to come. Expected tim
 No clock; IEEE additions, products and quotients only.
 """
 
+from collections.abc import Sequence
 from math import inf
 
 from emulator.state import Moment, NodeState
 from emulator.world import STATION, World
-from links.contacts import RADIO
+from links.contacts import LASER, RADIO, UPLINK, Contact
 from links.routing import ContactGraph, earliest_arrival, least_delay
 from links.transfer import bits_until, delay_s, finish_s
 
@@ -21,7 +22,7 @@ class Routes:
         self.nodes = nodes
         self.moment = moment
         self.contacts = world.plan.contacts
-        self.graph = ContactGraph(self.contacts)
+        self.graphs = self._graphs(self.contacts)
         self.refresh_s = world.settings.route_refresh_s
         self.open: dict[str, dict[str, int]] = {name: {} for name in nodes}  # node -> peer -> contact number
         self.passes: dict[str, list[int]] = {name: [] for name in nodes}  # radio contacts to come, in order
@@ -37,14 +38,22 @@ class Routes:
             numbers.sort(key=lambda number: self.contacts[number].start_s)
         self._refresh_at_s = 0.0
         self._weights: dict[str, dict[str, float]] = {}
+        self._space: dict[str, dict[str, float]] = {}  # the same without what leaves stations: nothing passes through
         self._ways: dict[str, tuple[dict[str, float], dict[str, str]]] = {}
         self._future: dict[tuple[str, str], str | None] = {}
 
+    def _graphs(self, contacts: Sequence[Contact]) -> dict[str, ContactGraph]:
+        """Contacts to come as satellites may use them (""), and as each station that has an uplink may."""
+        space = [c for c in contacts if c.kind != UPLINK]
+        stations = sorted({c.a for c in contacts if c.kind == UPLINK})
+        graphs = {s: ContactGraph([c for c in contacts if c.kind != UPLINK or c.a == s]) for s in stations}
+        return graphs | {"": ContactGraph(space)}
+
     def opened(self, number: int) -> None:
-        """A contact is usable: a laser both ways, a radio down only."""
+        """A contact is usable: a laser both ways, a radio down only, an uplink up only."""
         contact = self.contacts[number]
         self.open[contact.a][contact.b] = number
-        if contact.kind != RADIO:
+        if contact.kind == LASER:
             self.open[contact.b][contact.a] = number
         self.changed()
 
@@ -52,7 +61,7 @@ class Routes:
         """A contact is over."""
         contact = self.contacts[number]
         self.open[contact.a].pop(contact.b, None)
-        if contact.kind != RADIO:
+        if contact.kind == LASER:
             self.open[contact.b].pop(contact.a, None)
         passes = self.passes[contact.a]
         while passes and self.contacts[passes[0]].stop_s <= self.moment.now_s:
@@ -70,7 +79,7 @@ class Routes:
 
     def survey(self) -> None:
         """Which contacts to come count, now that a node has failed or come back: those of nodes that are up."""
-        self.graph = ContactGraph([c for c in self.contacts if self.nodes[c.a].up and self.nodes[c.b].up])
+        self.graphs = self._graphs([c for c in self.contacts if self.nodes[c.a].up and self.nodes[c.b].up])
         self.changed()
 
     def changed(self) -> None:
@@ -87,17 +96,18 @@ class Routes:
                 a: {b: delay_s(contacts[n], contacts[n].a == a, now_s) for b, n in peers.items()}
                 for a, peers in self.open.items()
             }
+            self._space = {a: peers for a, peers in self._weights.items() if self.nodes[a].kind != STATION}
             self._ways = {}
             self._future = {}
         found = self._ways.get(source)
         if found is None:
-            found = self._ways[source] = least_delay(self._weights, source)
+            found = self._ways[source] = least_delay({**self._space, source: self._weights[source]}, source)
         return found
 
     def first_future_hop(self, here: str, target: str) -> str | None:
         key = (here, target)
         if key not in self._future:
-            route = earliest_arrival(self.graph, here, target, self.moment.now_s)
+            route = earliest_arrival(self.graphs.get(here, self.graphs[""]), here, target, self.moment.now_s)
             self._future[key] = route.hops[0] if route is not None and route.hops else None
         return self._future[key]
 

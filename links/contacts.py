@@ -12,7 +12,10 @@ import msgspec
 from links.errors import LinkError
 
 LASER: Literal["laser"] = "laser"
-RADIO: Literal["radio"] = "radio"
+RADIO: Literal["radio"] = "radio"  # down, from a satellite to a station
+UPLINK: Literal["uplink"] = "uplink"  # up, from a station to a satellite, while its radio is at that station
+
+Kind = Literal["laser", "radio", "uplink"]
 
 ACQUIRING = "acquiring"
 NO_FREE_TERMINAL = "no_free_terminal"
@@ -26,9 +29,9 @@ class Contact(msgspec.Struct, frozen=True, array_like=True):
     by the time of leaving; cubic Hermite between (`links/transfer.py`). `bits_per_s[i]` holds from knot i to i + 1.
     """
 
-    a: str  # laser: the smaller name; radio: the satellite
-    b: str  # laser: the larger name; radio: the station
-    kind: Literal["laser", "radio"]
+    a: str  # laser: the smaller name; radio: the satellite; uplink: the station
+    b: str  # laser: the larger name; radio: the station; uplink: the satellite
+    kind: Kind
     start_s: float
     stop_s: float
     step_s: float
@@ -100,9 +103,9 @@ class ContactPlan(msgspec.Struct, frozen=True):
 
 def constant_contact(
     a: str, b: str, start_s: float, stop_s: float, delay_s: float, bits_per_s: float,
-    kind: Literal["laser", "radio"] = LASER,
+    kind: Kind = LASER,
 ) -> Contact:  # fmt: skip
-    """A contact of constant delay and rate, as in contact-graph routing tables; `radio` leads from a to b only."""
+    """A contact of constant delay and rate, as in contact-graph routing tables; all but `laser` lead from a to b only."""
     two = (delay_s, delay_s)
     return Contact(
         a, b, kind, start_s, stop_s, stop_s - start_s, two, (0.0, 0.0), two, (0.0, 0.0), (0.0, 0.0), (bits_per_s,)

@@ -7,11 +7,10 @@ would miss the light time by more than 1e-8 s halfway between two knots. Everyth
 
 from collections.abc import Callable
 from math import ceil
-from typing import Literal
 
 import numpy as np
 
-from links.contacts import LASER, RADIO, Contact
+from links.contacts import LASER, RADIO, Contact, Kind
 from links.geometry import light_time_s, ranges_m
 from links.laser import LaserTerminals
 from links.radio import Downlink
@@ -46,7 +45,7 @@ def radio_contacts(
 
 def _contacts(
     a_track: Track, b_track: Track, a_names: list[str], b_names: list[str], up: list[Stretch],
-    kind: Literal["laser", "radio"], step_s: float, rate: Callable[[Array], Array],
+    kind: Kind, step_s: float, rate: Callable[[Array], Array],
 ) -> list[Contact]:  # fmt: skip
     found: dict[int, Contact] = {}
     steps = {at: ceil((stop_s - start_s) / step_s) for at, (_, _, start_s, stop_s) in enumerate(up)}

@@ -13,7 +13,7 @@ import numpy as np
 
 from links.errors import LinkError
 from links.laser import LaserTerminals
-from links.radio import Downlink
+from links.radio import Downlink, Uplink
 from links.topology import Topology, all_pairs, candidate_pairs
 from links.tracks import Index
 from links.trajectories import Array, Sites, Trajectories
@@ -36,6 +36,7 @@ class Network:
     sites: Sites | None = None
     laser: LaserTerminals = field(default_factory=LaserTerminals)
     downlink: Downlink = field(default_factory=Downlink)
+    uplink: Uplink = field(default_factory=Uplink)
     topology: Topology = field(default_factory=Topology)
     plane: Sequence[int] | None = None
     slot: Sequence[int] | None = None
@@ -82,7 +83,7 @@ def _by_name(names: Sequence[str]) -> Index:
 
 
 def _check(network: Network, names: list[str]) -> None:
-    specs = (("laser", network.laser), ("downlink", network.downlink), ("topology", network.topology))
+    specs = (("laser", network.laser), ("downlink", network.downlink), ("uplink", network.uplink), ("topology", network.topology))
     problems = [f"{what}.{where} {text}" for what, spec in specs for where, text in spec.problems()]
     if problems:
         raise LinkError("; ".join(problems))

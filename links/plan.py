@@ -8,7 +8,7 @@ from math import isfinite
 
 import numpy as np
 
-from links.contacts import ACQUIRING, NO_FREE_TERMINAL, NOT_CHOSEN, Contact, ContactPlan, Gap
+from links.contacts import ACQUIRING, NO_FREE_TERMINAL, NOT_CHOSEN, UPLINK, Contact, ContactPlan, Gap
 from links.errors import LinkError
 from links.geometry import horizon_m, ranges_m
 from links.knots import Stretch, laser_contacts, radio_contacts
@@ -43,7 +43,7 @@ def build_plan(network: Network, duration_s: float) -> ContactPlan:
     if network.sites is not None and nodes.site_names:
         sites = Track.of(network.sites, nodes.site_order, grid_s)
         radio, no_radio = _radios(nodes, track, sites, duration_s)
-        contacts, gaps = contacts + radio, gaps + no_radio
+        contacts, gaps = contacts + radio + _uplinks(radio, network.uplink.bits_per_s), gaps + no_radio
     contacts.sort(key=lambda c: (c.start_s, c.a, c.b))
     gaps.sort(key=lambda g: (g.start_s, g.a, g.b))
     return ContactPlan(duration_s, tuple(contacts), tuple(gaps))
@@ -74,6 +74,19 @@ def _radios(nodes: Sorted, track: Track, sites: Track, duration_s: float) -> tup
     states = antenna_schedule(pairs, seen, nodes.antennas, len(nodes.names), duration_s)
     up, gaps = _split(states, pairs, nodes.names, nodes.site_names, duration_s)
     return radio_contacts(track, sites, nodes.names, nodes.site_names, up, nodes.network.downlink), gaps
+
+
+def _uplinks(radio: list[Contact], bits_per_s: float) -> list[Contact]:
+    """The same stretches seen from the station, at a constant rate; none where the rate is 0."""
+    if bits_per_s <= 0.0:
+        return []
+    return [
+        Contact(
+            c.b, c.a, UPLINK, c.start_s, c.stop_s, c.step_s, c.delay_ba_s, c.slope_ba, c.delay_ab_s, c.slope_ab,
+            c.range_m, (max(1.0, float(round(bits_per_s))),) * len(c.bits_per_s),
+        )
+        for c in radio
+    ]  # fmt: skip
 
 
 def _split(

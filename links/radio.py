@@ -72,6 +72,16 @@ X_BAND_1200 = LinkBudget(  # a modern downlink with adaptive coding: full rate o
 )
 
 
+class Uplink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stations send up, to a satellite whose radio is at them: one constant rate; 0 for no uplink at all."""
+
+    bits_per_s: float = 0.0  # the operator published none
+
+    def problems(self) -> list[Problem]:
+        """Every (field, message) that cannot be; empty if all is well."""
+        return within("bits_per_s", self.bits_per_s, 0.0, UNCAPPED_BITS_PER_S, "bit/s")
+
+
 class Downlink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The downlink transmitter of every satellite: a preset, and fields of the budget that differ (None: as is).
 

@@ -1,7 +1,7 @@
 """Routes: least delay over links that are open now, and earliest arrival over contacts to come.
 
 Store and forward: a node holds a message until a contact starts. A laser contact leads both ways, a radio contact
-from a to b. Who leaves a node earlier over the same contact arrives no later, so the earliest time at which a node
+or an uplink from a to b. Who leaves a node earlier over the same contact arrives no later, so the earliest time at which a node
 can be reached is all that has to be known of it (Dijkstra). Ties go to fewer hops, then names.
 """
 
@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple
 
-from links.contacts import RADIO, Contact
+from links.contacts import LASER, Contact
 from links.transfer import bits_until, delay_s, finish_s
 
 Step = tuple[int, bool]  # number of the contact, whether it leaves its a
@@ -37,7 +37,7 @@ class ContactGraph:
         for number, contact in enumerate(contacts):
             edge = (contact.stop_s, contact.start_s, contact.b, number, True)
             self.leaving.setdefault(contact.a, []).append(edge)
-            if contact.kind != RADIO:
+            if contact.kind == LASER:
                 back = (contact.stop_s, contact.start_s, contact.a, number, False)
                 self.leaving.setdefault(contact.b, []).append(back)
         for edges in self.leaving.values():
