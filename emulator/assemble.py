@@ -94,6 +94,7 @@ def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent)
             precision=scenario.satellites.precision,
             decision_s=scenario.decision_s,
             knowledge=scenario.knowledge,
+            queue_bytes=scenario.queue_bytes,
         ),
     )
     tiles = sorted({task.tile for task in tasks})

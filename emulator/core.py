@@ -21,6 +21,7 @@ from emulator.events import (
     Finished,
     NodeFailed,
     NodeRecovered,
+    Offered,
     SunRose,
     SunSet,
     TimerRang,
@@ -28,6 +29,7 @@ from emulator.events import (
 from emulator.ledger import check
 from emulator.orders import End, Order
 from emulator.state import (
+    BUNDLE,
     ENDED,
     MOVING,
     QUEUED,
@@ -36,6 +38,7 @@ from emulator.state import (
     RETURNING,
     RUNNING,
     WAITING,
+    BundleState,
     Message,
     Moment,
     NodeState,
@@ -55,6 +58,7 @@ class Core:
         self.nodes = {spec.name: NodeState(spec) for spec in sorted(world.nodes, key=lambda spec: spec.name)}
         self.tasks: dict[str, TaskState] = {}
         self.waiting: dict[str, TaskState] = {}
+        self.bundles: dict[str, BundleState] = {}
         self.transport = Transport(world, self.nodes, self.moment)
         self.compute = Compute(world, self.nodes, self.moment)
         self.consultation = Consultation(self, scheduler)
@@ -64,6 +68,7 @@ class Core:
         self.ended = {"done": 0, "dropped": 0, "lost": 0}
         self._handlers: dict[type, Callable[[Any], None]] = {
             Captured: self._captured,
+            Offered: self._offered,
             Delivered: self._delivered,
             Finished: self._finished,
             TimerRang: self._timer_rang,
@@ -93,6 +98,8 @@ class Core:
         orders = moment.orders = []
         self.events += 1
         self._handlers[type(event)](event)
+        if self.transport.overflowed:
+            self._overflow()
         return orders
 
     # facts
@@ -114,6 +121,52 @@ class Core:
         self.waiting[task.id] = state
         self.consultation.hold("captured")
 
+    def _offered(self, event: Offered) -> None:
+        bundle = event.bundle
+        if bundle.id in self.bundles:
+            raise RunFailed(f"bundle {bundle.id} was offered twice, the second time at {event.at_s} s")
+        state = self.bundles[bundle.id] = BundleState(bundle, event.at_s)
+        node = self.nodes[event.node]
+        if not node.up:
+            self._end_bundle(state, "lost", "node down")
+            return
+        if bundle.target not in self.nodes:
+            self._end_bundle(state, "lost", f"there is no node {bundle.target}")
+            return
+        node.stored_bytes += bundle.size_bytes
+        self._pass_on(Message(state, BUNDLE, bundle.size_bytes, bundle.target, True), state, node)
+
+    def _pass_on(self, message: Message, state: BundleState, node: NodeState) -> None:
+        """A bundle is whole on a node: store it and send it on, or it has arrived."""
+        state.at = node.name
+        if node.stored_bytes > node.storage_bytes:
+            node.stored_bytes -= message.size_bytes
+            self._end_bundle(state, "lost", "storage full")
+        elif node.name != state.bundle.target:
+            self.transport.forward(message, node.name)
+        else:
+            node.stored_bytes -= message.size_bytes
+            state.delivered_s = self.moment.now_s
+            self._end_bundle(state, "done", "")
+
+    def _overflow(self) -> None:
+        """What found no room in a transmitter's queue is lost."""
+        overflowed, self.transport.overflowed = self.transport.overflowed, []
+        for message in overflowed:
+            self.nodes[message.held].stored_bytes -= message.size_bytes
+            self._lose(message, "queue full")
+
+    def _lose(self, message: Message, reason: str) -> None:
+        if isinstance(message.state, BundleState):
+            self._end_bundle(message.state, "lost", reason)
+        else:
+            self.end(message.state, "lost", reason)
+
+    def _end_bundle(self, state: BundleState, how: str, reason: str) -> None:
+        """A bundle is `done` or `lost`, and why."""
+        state.how, state.reason = how, reason
+        self.moment.orders.append(End(state.bundle.id, how, reason))
+
     def _delivered(self, event: Delivered) -> None:
         message = self.transport.delivered(event.task, event.what, event.node)
         if message is None:
@@ -121,6 +174,9 @@ class Core:
             return
         node = self.nodes[event.node]
         state = message.state
+        if isinstance(state, BundleState):
+            self._pass_on(message, state, node)
+            return
         state.at = node.name
         if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= message.size_bytes
@@ -190,9 +246,9 @@ class Core:
         reason = f"{node.name} failed"
         lost, returned = self.transport.lose(node.name)
         for message in lost:
-            self.end(message.state, "lost", reason)
+            self._lose(message, reason)
         for message in returned:
-            if message.what == RAW:
+            if isinstance(message.state, TaskState) and message.what == RAW:
                 message.state.stage = WAITING
                 self.waiting[message.state.task.id] = message.state
             else:

@@ -54,7 +54,10 @@ class SunSet(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="sunset
 
 
 class Delivered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="delivered"):
-    """The last bit of a message reached `node`. A task has one message of a kind (`raw`, `result`) at a time."""
+    """The last bit of a message reached `node`.
+
+    A task has one message of a kind (`raw`, `result`) at a time; of a bundle, `task` is the id and `what` is `bundle`.
+    """
 
     at_s: float
     node: str
@@ -78,6 +81,24 @@ class Captured(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="capt
     at_s: float
     node: str
     task: Task
+
+
+class Bundle(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Data that an application sends to another on node `target`; `size_bytes` is what the links carry."""
+
+    id: str
+    source: str
+    target: str
+    size_bytes: int
+    priority: int = 0  # larger is more urgent
+
+
+class Offered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="offered"):
+    """An application on `node` has handed over a bundle."""
+
+    at_s: float
+    node: str
+    bundle: Bundle
 
 
 class TimerRang(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="timer"):
@@ -106,6 +127,7 @@ Event = (
     | Delivered
     | Finished
     | Captured
+    | Offered
     | TimerRang
     | Ended
 )
@@ -122,8 +144,9 @@ RANK: dict[type, int] = {
     Delivered: 6,
     Finished: 7,
     Captured: 8,
-    TimerRang: 9,
-    Ended: 10,
+    Offered: 9,
+    TimerRang: 10,
+    Ended: 11,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emulator.errors import LedgerMismatch
-from emulator.state import ENDED
+from emulator.state import BUNDLE, ENDED
 
 if TYPE_CHECKING:
     from emulator.core import Core
@@ -22,6 +22,23 @@ class Counts(msgspec.Struct, frozen=True):
     dropped: int
     lost: int
     pending: int
+
+
+class BundleCounts(msgspec.Struct, frozen=True):
+    """Bundles of applications by how they ended; offered = done + lost + pending."""
+
+    offered: int
+    done: int
+    lost: int
+    pending: int
+
+
+def bundle_counts(core: "Core") -> BundleCounts:
+    """Count the bundles one by one."""
+    found = {"done": 0, "lost": 0, "": 0}
+    for state in core.bundles.values():
+        found[state.how] += 1
+    return BundleCounts(len(core.bundles), found["done"], found["lost"], found[""])
 
 
 def counts(core: "Core") -> Counts:
@@ -40,6 +57,7 @@ def check(core: "Core") -> None:
         raise LedgerMismatch(f"tasks counted one by one give {total}, the running count {ended}")
     if total.captured != total.done + total.dropped + total.lost + total.pending:
         raise LedgerMismatch(f"captured is not done + dropped + lost + pending: {total}")
+    _check_bundles(core)
     _check_bytes(core)
     _check_storage(core)
     for node in core.nodes.values():
@@ -48,6 +66,19 @@ def check(core: "Core") -> None:
                 f"{node.name} did {node.budget.ops} operations in {core.now_s} s with "
                 f"{node.budget.peak_ops_per_s} operations per second"
             )
+
+
+def _check_bundles(core: "Core") -> None:
+    """What has not ended is on its way: in flight, in a queue, or stranded, once."""
+    transport = core.transport
+    held = [m for m in (*transport.in_flight.values(), *transport.stranded) if m.what == BUNDLE]
+    for node in core.nodes.values():
+        for port in (node.radio, *node.ports.values()):
+            held += [entry[3] for entry in port.queue if entry[3].what == BUNDLE]
+    there = sorted(message.id for message in held)
+    open_ones = sorted(name for name, state in core.bundles.items() if not state.how)
+    if there != open_ones:
+        raise LedgerMismatch(f"{len(open_ones)} bundles have not ended, {len(there)} are on their way: they differ")
 
 
 def _check_bytes(core: "Core") -> None:

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Send(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="send"):
-    """Put a task's `raw` or `result` on contact number `contact` from `node` to `to`.
+    """Put a task's `raw` or `result`, or a `bundle`, on contact number `contact` from `node` to `to`.
 
     Serialisation runs from `start_s` to `free_s` at the contact's rate; the last bit is due at `deliver_s`,
     one light time later. The engine answers with `Delivered`.
@@ -48,7 +48,7 @@ class Wake(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="wake"):
 
 
 class End(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="end"):
-    """A task ends here: `how` is `done`, `dropped` (on purpose) or `lost` (not on purpose), with the reason."""
+    """A task or bundle ends: `how` is `done`, `dropped` (on purpose) or `lost` (not on purpose), with the reason."""
 
     task: str
     how: str

@@ -10,7 +10,7 @@ from math import ceil, fsum
 import msgspec
 
 from emulator.core import Core
-from emulator.ledger import Counts, counts
+from emulator.ledger import BundleCounts, Counts, bundle_counts, counts
 from emulator.state import ENDED, NodeState
 from emulator.world import SATELLITE, STATION
 
@@ -62,6 +62,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     energy: Energy
     reasons: dict[str, int]
     rejected: dict[str, int]
+    bundles: BundleCounts
     events: int
     digest: str
 
@@ -128,6 +129,7 @@ def summarise(core: Core, name: str, digest: str) -> Row:
         energy=energy,
         reasons=_reasons(core),
         rejected=dict(sorted(core.consultation.rejections.items())),
+        bundles=bundle_counts(core),
         events=core.events,
         digest=digest,
     )

@@ -20,7 +20,7 @@ from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
 from links.contacts import RADIO
 from links.laser import LaserTerminals
-from links.radio import Downlink
+from links.radio import Downlink, Uplink
 from links.topology import Topology
 from nodes.elements import Elements
 from nodes.epoch import Epoch
@@ -106,6 +106,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     laser: LaserTerminals = LaserTerminals()
     topology: Topology = Topology()
     downlink: Downlink = Downlink()
+    uplink: Uplink = Uplink()
+    queue_bytes: float | None = None  # of one transmitter
     imaging: Imaging = Imaging()
     products: Products = Products()
     models: dict[str, str] = {}  # name -> path of an ONNX file, relative to the scenario
@@ -190,6 +192,8 @@ def _own_problems(scenario: Scenario) -> list[Problem]:
         found.append((("knowledge",), f"is {scenario.knowledge!r}; one of {', '.join(KNOWLEDGE)}"))
     if not 0.0 <= scenario.decision_s <= 3600.0:
         found.append((("decision_s",), f"is {scenario.decision_s}; 0 to 3600 s"))
+    if scenario.queue_bytes is not None and not 0.0 < scenario.queue_bytes < float("inf"):
+        found.append((("queue_bytes",), f"is {scenario.queue_bytes}; finite and above 0, or leave it out"))
     if not 1.0 <= scenario.ephemeris_step_s <= 120.0:
         found.append((("ephemeris_step_s",), f"is {scenario.ephemeris_step_s}; 1 to 120 s (error 5.4 m at 120 s)"))
     if scenario.imaging.distinct_tiles > MOST_TILES:
@@ -206,7 +210,7 @@ def _parts_problems(scenario: Scenario) -> list[Problem]:
     """What the parts say of themselves."""
     parts: list[tuple[Field, Any]] = [
         ((field,), getattr(scenario, field))
-        for field in ("satellites", "laser", "topology", "downlink", "imaging", "products")
+        for field in ("satellites", "laser", "topology", "downlink", "uplink", "imaging", "products")
     ]
     for field in ("stations", "faults"):
         parts += [((field, index), part) for index, part in enumerate(getattr(scenario, field))]

@@ -58,6 +58,7 @@ def read_sky(loaded: LoadedScenario) -> Sky:
         sites=stations if scenario.stations else None,
         laser=scenario.laser,
         downlink=scenario.downlink,
+        uplink=scenario.uplink,
         topology=scenario.topology,
         plane=plane,
         slot=slot,

@@ -2,6 +2,7 @@
 
 from math import inf
 
+from emulator.events import Bundle
 from emulator.orders import Order
 from emulator.world import NodeSpec
 from nodes.ledger import OpsLedger
@@ -9,6 +10,7 @@ from workloads.tasks import Outcome, Task
 
 RAW = "raw"
 RESULT = "result"
+BUNDLE = "bundle"  # data of an application; the term is RFC 9171's
 
 # Stages of a task, in the order it can pass them.
 WAITING = "waiting"  # for a decision
@@ -54,15 +56,35 @@ class TaskState:
         self.reason = ""
 
 
+class BundleState:
+    """Data that an application on one node sends to one on another, from the offer to its end."""
+
+    __slots__ = ("at", "bundle", "delivered_s", "how", "offered_s", "reason")
+
+    def __init__(self, bundle: Bundle, offered_s: float) -> None:
+        self.bundle = bundle
+        self.at = bundle.source  # the last node that had it whole
+        self.offered_s = offered_s
+        self.delivered_s = -1.0
+        self.how = ""  # `done` or `lost`; empty while it is on its way
+        self.reason = ""
+
+
 class Message:
-    """Raw data or a result between two nodes, hop by hop."""
+    """Raw data, a result or a bundle between two nodes, hop by hop."""
 
     __slots__ = (
-        "account", "deliver_s", "free_s", "held", "hop", "relay", "size_bytes", "state", "target", "via", "what",
+        "account", "deliver_s", "free_s", "held", "hop", "id", "priority", "relay", "size_bytes", "state", "target",
+        "via", "what",
     )  # fmt: skip
 
-    def __init__(self, state: TaskState, what: str, size_bytes: int, target: str | None, relay: bool) -> None:
+    def __init__(
+        self, state: TaskState | BundleState, what: str, size_bytes: int, target: str | None, relay: bool
+    ) -> None:
+        whole = state.task if isinstance(state, TaskState) else state.bundle
         self.state = state
+        self.id = whole.id
+        self.priority = whole.priority
         self.what = what
         self.size_bytes = size_bytes
         self.target = target  # a node's name, or None for any ground station

@@ -1,7 +1,8 @@
 """Moves messages hop by hop over the contacts that are open, and holds them where there is none.
 
 Store and forward: a message leaves a node when the transmitter is free, takes its bits over the contact's
-rate, and arrives one light time later. Results go before raw data, urgent before others, old before young.
+rate, and arrives one light time later. Results and bundles go before raw data, urgent before others, old before
+young. A transmitter's queue may have a limit in bytes; what does not fit is lost, and nothing queued makes way.
 A message for a node follows the least-delay route over the open contacts, or waits for the first contact of
 the earliest-arrival route over future ones. A message for the ground waits in a radio's queue; with `relay`
 it first crosses the mesh to the radio that is expected to have it down first.
@@ -12,9 +13,9 @@ from heapq import heappop, heappush
 
 from emulator.orders import Send, Wake
 from emulator.routes import Routes
-from emulator.state import RESULT, LinkAccount, Message, Moment, NodeState, Port
+from emulator.state import RAW, LinkAccount, Message, Moment, NodeState, Port
 from emulator.world import STATION, World
-from links.contacts import RADIO
+from links.contacts import LASER, RADIO, Contact
 from links.transfer import delay_s, finish_s
 
 
@@ -29,6 +30,8 @@ class Transport:
         self.in_flight: dict[tuple[str, str], Message] = {}
         self.stranded: list[Message] = []
         self.accounts: dict[tuple[str, str], LinkAccount] = {}
+        self.queue_bytes = world.settings.queue_bytes
+        self.overflowed: list[Message] = []  # found no room in a queue; the core ends them
         self.sequence = 0
 
     # contacts
@@ -43,10 +46,12 @@ class Transport:
             port.contact, port.peer, port.account = number, b, None
             self._serve(a, port)
             return
-        for here, there in ((a, b), (b, a)):
+        for here, there in self._ends(contact):
             port = self.nodes[here].port(there)
             port.contact = number
             self._serve(here, port)
+        if contact.kind != LASER:
+            return
         for name in sorted(self.routes.ways(a)[0]):  # a newly joined neighbour's radio may be sooner
             radio = self.nodes[name].radio
             if radio.queue and radio.contact < 0:
@@ -55,17 +60,21 @@ class Transport:
     def closed(self, number: int) -> None:
         """A contact is over: what still waits for it is sent another way."""
         contact = self.contacts[number]
-        a, b = contact.a, contact.b
         self.routes.closed(number)
         if contact.kind == RADIO:
-            node = self.nodes[a]
+            node = self.nodes[contact.a]
             node.radio.contact = -1
-            self._reroute(a, node.radio, relayed_only=True)
+            self._reroute(contact.a, node.radio, relayed_only=True)
             return
-        for here, there in ((a, b), (b, a)):
+        for here, there in self._ends(contact):
             port = self.nodes[here].port(there)
             port.contact = -1
             self._reroute(here, port, relayed_only=False)
+
+    def _ends(self, contact: Contact) -> tuple[tuple[str, str], ...]:
+        """(from, to) of each direction in which a contact leads."""
+        a, b = contact.a, contact.b
+        return ((a, b), (b, a)) if contact.kind == LASER else ((a, b),)
 
     def _reroute(self, here: str, port: Port, relayed_only: bool) -> None:
         kept: list[tuple[int, int, int, Message]] = []
@@ -87,7 +96,7 @@ class Transport:
         if target is None:
             via = message.via
             if message.relay and (via is None or (via != here and via not in self.routes.ways(here)[0])):
-                via = message.via = self.routes.best_radio(here, message.size_bytes, message.what == RESULT)
+                via = message.via = self.routes.best_radio(here, message.size_bytes, message.what != RAW)
             if via is None or via == here:
                 self._enqueue(here, self.nodes[here].radio, message)
                 return
@@ -177,20 +186,23 @@ class Transport:
             bound_elsewhere = port.to == RADIO and message.target is not None and message.target != port.peer
             if not bound_elsewhere and self._send(here, port, message):
                 return
+        if self.queue_bytes is not None and port.raw_bytes + port.result_bytes + message.size_bytes > self.queue_bytes:
+            self.overflowed.append(message)
+            return
         self.sequence += 1
-        is_result = message.what == RESULT
-        if is_result:
-            port.result_bytes += message.size_bytes
-        else:
+        is_raw = message.what == RAW
+        if is_raw:
             port.raw_bytes += message.size_bytes
-        heappush(port.queue, (0 if is_result else 1, -message.state.task.priority, self.sequence, message))
+        else:
+            port.result_bytes += message.size_bytes
+        heappush(port.queue, (1 if is_raw else 0, -message.priority, self.sequence, message))
         self._serve(here, port)
 
     def _uncount(self, port: Port, message: Message) -> None:
-        if message.what == RESULT:
-            port.result_bytes -= message.size_bytes
-        else:
+        if message.what == RAW:
             port.raw_bytes -= message.size_bytes
+        else:
+            port.result_bytes -= message.size_bytes
 
     def _serve(self, here: str, port: Port) -> None:
         """Send the most urgent message if the transmitter is free and the contact lasts long enough."""
@@ -230,7 +242,7 @@ class Transport:
         account.sent_bytes += size_bytes
         message.account = account
         message.hop = peer
-        task = message.state.task.id
+        task = message.id
         what = message.what
         self.in_flight[task, what] = message
         deliver_s = message.deliver_s = free_s + delay_s(contact, contact.a == here, free_s)

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     route_refresh_s: float = 60.0  # routes are recomputed at every contact change, and at least this often
     decision_s: float = 0.0  # what deciding costs, in simulated time
     knowledge: str = "global"
+    queue_bytes: float | None = None  # of one transmitter; what does not fit is lost (None: only storage limits it)
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):

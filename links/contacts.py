@@ -105,7 +105,7 @@ def constant_contact(
     a: str, b: str, start_s: float, stop_s: float, delay_s: float, bits_per_s: float,
     kind: Kind = LASER,
 ) -> Contact:  # fmt: skip
-    """A contact of constant delay and rate, as in contact-graph routing tables; all but `laser` lead from a to b only."""
+    """A contact of constant delay and rate, as in contact-graph tables; all but `laser` lead from a to b only."""
     two = (delay_s, delay_s)
     return Contact(
         a, b, kind, start_s, stop_s, stop_s - start_s, two, (0.0, 0.0), two, (0.0, 0.0), (0.0, 0.0), (bits_per_s,)

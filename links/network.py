@@ -83,7 +83,7 @@ def _by_name(names: Sequence[str]) -> Index:
 
 
 def _check(network: Network, names: list[str]) -> None:
-    specs = (("laser", network.laser), ("downlink", network.downlink), ("uplink", network.uplink), ("topology", network.topology))
+    specs = [(name, getattr(network, name)) for name in ("laser", "downlink", "uplink", "topology")]
     problems = [f"{what}.{where} {text}" for what, spec in specs for where, text in spec.problems()]
     if problems:
         raise LinkError("; ".join(problems))

@@ -1,8 +1,8 @@
 """Routes: least delay over links that are open now, and earliest arrival over contacts to come.
 
 Store and forward: a node holds a message until a contact starts. A laser contact leads both ways, a radio contact
-or an uplink from a to b. Who leaves a node earlier over the same contact arrives no later, so the earliest time at which a node
-can be reached is all that has to be known of it (Dijkstra). Ties go to fewer hops, then names.
+or an uplink from a to b. Who leaves a node earlier over the same contact arrives no later, so the earliest time at
+which a node can be reached is all that has to be known of it (Dijkstra). Ties go to fewer hops, then names.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -9,6 +9,7 @@ from emulator.decisions import Assign, WakeAt
 from emulator.errors import RunFailed, TimeReversed
 from emulator.events import (
     RANK,
+    Bundle,
     Captured,
     ContactClosed,
     ContactOpened,
@@ -18,6 +19,7 @@ from emulator.events import (
     Finished,
     NodeFailed,
     NodeRecovered,
+    Offered,
     SunRose,
     SunSet,
     TimerRang,
@@ -38,6 +40,7 @@ IN_ORDER = [
     Delivered(1.0, "A", "t", "raw"),
     Finished(1.0, "A", "t", 1, Outcome("clear", 0.0, 1)),
     Captured(1.0, "A", TASK),
+    Offered(1.0, "A", Bundle("b", "A", "B", 1)),
     TimerRang(1.0, "A", "radio"),
     Ended(1.0),
 ]

@@ -24,6 +24,7 @@ TABLES: dict[str, dict[str, str]] = {
     "[laser]": {},
     "[topology]": {},
     "[downlink]": {},
+    "[uplink]": {},
     "[imaging]": {},
     "[products]": {},
     "[[faults]]": {"node": '"SCS-01 A"', "at_s": "5.0"},

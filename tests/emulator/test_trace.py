@@ -202,8 +202,8 @@ def test_a_missing_or_empty_file_is_noticed(tmp_path, whole, name) -> None:
 
 
 def test_another_schema_is_refused(tmp_path, whole) -> None:
-    head = whole["header.json"].replace(b'"schema": 1', b'"schema": 2')
-    with pytest.raises(TraceError, match="schema 2, this version reads schema 1"):
+    head = whole["header.json"].replace(b'"schema": 2', b'"schema": 99')
+    with pytest.raises(TraceError, match="schema 99, this version reads schema 2"):
         again(tmp_path / "run", whole | {"header.json": head})
 
 

@@ -67,7 +67,7 @@ def test_another_schema_and_another_digest(
     assert (done.code, done.out) == (1, "")
     assert "every order agrees, but the log's digest is" in done.err
     (trace / "header.json").write_text(json.dumps(header | {"schema": 99}))
-    assert "schema 99, this version reads schema 1" in refused("replay", "kept")
+    assert "schema 99, this version reads schema 2" in refused("replay", "kept")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
