@@ -68,8 +68,13 @@ class Assembled:
         return np.asarray(sun / np.sqrt(sun @ sun))
 
 
-def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent) -> Assembled:
-    """Everything that the schedulers share. Refuses unknown schedulers first. Raises what `BAD_INPUT` holds."""
+def assemble(
+    loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent, *, infer: bool = True
+) -> Assembled:  # fmt: skip
+    """Everything that the schedulers share; `infer`: every tile is inferred now, as the virtual engine needs it.
+
+    Refuses unknown schedulers first. Raises what `BAD_INPUT` holds.
+    """
     scenario = loaded.scenario
     for policy in policies:
         load_scheduler(policy, lambda: 0.0)
@@ -98,10 +103,11 @@ def assemble(loaded: LoadedScenario, policies: Sequence[str], bar: Bar = silent)
         ),
     )
     tiles = sorted({task.tile for task in tasks})
-    advance = bar("inference", float(max(1, len(tiles))))
-    runner.warm(tiles, progress=lambda done, total: advance(float(done)))
+    if infer:
+        advance = bar("inference", float(max(1, len(tiles))))
+        runner.warm(tiles, progress=lambda done, total: advance(float(done)))
     assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner)
-    assembled.notes += _notes(assembled, len(tiles))
+    assembled.notes += _notes(assembled, len(tiles), infer)
     return assembled
 
 
@@ -177,13 +183,18 @@ def _facts(scenario: Scenario, world: World, shadows: Sequence[Shadow], tasks: S
     return facts
 
 
-def _notes(assembled: Assembled, tiles: int) -> list[str]:
+def _notes(assembled: Assembled, tiles: int, inferred: bool) -> list[str]:
     """What is assumed, for the screen and the file: synthetic data and guesses by name."""
     scenario = assembled.loaded.scenario
     runner, satellites = assembled.runner, scenario.satellites
     notes = [
-        f"scenes are synthetic: each shows one of {tiles} procedural tiles, and {runner.distinct_runs} runs of "
-        f"{scenario.imaging.model} through onnxruntime decide them all",
+        f"scenes are synthetic: each shows one of {tiles} procedural tiles, and "
+        + (
+            f"{runner.distinct_runs} runs of {scenario.imaging.model} through onnxruntime decide them all"
+            if inferred
+            else f"one run of {scenario.imaging.model} through onnxruntime on its node decides each; the modelled time "
+            "is that of all its tiles"
+        ),
         f"satellites reach {preset(satellites.processor, satellites.efficiency).efficiency:g} of their label "
         f"({satellites.efficiency}) [guess]",
     ]

@@ -16,19 +16,24 @@ from emulator.version import installed_version
 COMMANDS = {
     "compare": "the same workload in orbit, on the ground, and across the mesh",
     "run": "one scenario with one scheduler",
+    "live": "the same on real processes, with links over ZeroMQ, and watch it",
+    "node": "bring up nodes of a live run on this host",
     "links": "who sees whom at an instant, and why not",
     "passes": "when satellites pass over ground stations",
     "inspect": "what a model costs, and how long each processor would take",
     "replay": "replay a trace and check it against what was recorded",
+    "keygen": "the keys that hosts of one live run need to talk to each other",
 }
 
 EPILOG = """examples:
   orbitmesh compare
   orbitmesh run three-body --policy mesh --duration 3600 --out mesh-run
+  orbitmesh live --duration 60
   orbitmesh links three-body --at 2025-10-03T16:00:00Z
   orbitmesh passes three-body
   orbitmesh inspect cloud-screen
   orbitmesh replay mesh-run
+  orbitmesh keygen --out run.key
 """
 
 

@@ -50,7 +50,7 @@ def notes(lines: Sequence[str]) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, float], Callable[[float], None]]]:
+def progress(shown: bool = True) -> Iterator[Callable[[str, float], Callable[[float], None]]]:
     """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -58,7 +58,7 @@ def progress() -> Iterator[Callable[[str, float], Callable[[float], None]]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not (shown and err.is_terminal)) as bars:
 
         def bar(title: str, total: float) -> Callable[[float], None]:
             task = bars.add_task(title, total=total)

@@ -19,6 +19,7 @@ from emulator.events import (
     Ended,
     Event,
     Finished,
+    Missed,
     NodeFailed,
     NodeRecovered,
     Offered,
@@ -70,6 +71,7 @@ class Core:
             Captured: self._captured,
             Offered: self._offered,
             Delivered: self._delivered,
+            Missed: self._missed,
             Finished: self._finished,
             TimerRang: self._timer_rang,
             ContactOpened: self._contact_opened,
@@ -139,15 +141,15 @@ class Core:
     def _pass_on(self, message: Message, state: BundleState, node: NodeState) -> None:
         """A bundle is whole on a node: store it and send it on, or it has arrived."""
         state.at = node.name
-        if node.stored_bytes > node.storage_bytes:
-            node.stored_bytes -= message.size_bytes
-            self._end_bundle(state, "lost", "storage full")
-        elif node.name != state.bundle.target:
-            self.transport.forward(message, node.name)
-        else:
+        if node.name == state.bundle.target:  # its application has it, however full the storage is
             node.stored_bytes -= message.size_bytes
             state.delivered_s = self.moment.now_s
             self._end_bundle(state, "done", "")
+        elif node.stored_bytes > node.storage_bytes:
+            node.stored_bytes -= message.size_bytes
+            self._end_bundle(state, "lost", "storage full")
+        else:
+            self.transport.forward(message, node.name)
 
     def _overflow(self) -> None:
         """What found no room in a transmitter's queue is lost."""
@@ -192,6 +194,13 @@ class Core:
             self.end(state, "lost", f"{node.name} cannot run the model")
         else:
             self.compute.enqueue(node, state)
+
+    def _missed(self, event: Missed) -> None:
+        message = self.transport.missed(event.task, event.what, event.node)
+        if message is None:
+            self.stale += 1
+        else:
+            self._lose(message, f"never came to {event.node}")
 
     def _finished(self, event: Finished) -> None:
         state = self.tasks.get(event.task)

@@ -65,6 +65,15 @@ class Delivered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="del
     what: str
 
 
+class Missed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="missed"):
+    """A message never came to `node`, and whoever sent it cannot send it again. Only real processes lose like this."""
+
+    at_s: float
+    node: str
+    task: str
+    what: str
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="finished"):
     """Run number `run` of a task ended on `node`, and inference said `outcome`."""
 
@@ -125,6 +134,7 @@ Event = (
     | SunRose
     | SunSet
     | Delivered
+    | Missed
     | Finished
     | Captured
     | Offered
@@ -142,11 +152,12 @@ RANK: dict[type, int] = {
     SunRose: 4,
     SunSet: 5,
     Delivered: 6,
-    Finished: 7,
-    Captured: 8,
-    Offered: 9,
-    TimerRang: 10,
-    Ended: 11,
+    Missed: 7,
+    Finished: 8,
+    Captured: 9,
+    Offered: 10,
+    TimerRang: 11,
+    Ended: 12,
 }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.assemble import Assembled
-from emulator.console import scaled
+from emulator.console import scaled, seconds
 from links.geometry import EARTH_RADIUS_M
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _figure(width: float, height: float) -> Any:
 
 def _when(assembled: Assembled) -> str:
     scenario = assembled.loaded.scenario
-    return f"{scenario.name}, {scenario.duration_s / 3600:.4g} h from {scenario.epoch}"
+    return f"{scenario.name}, {seconds(scenario.duration_s)} from {scenario.epoch}"
 
 
 def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:

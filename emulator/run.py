@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 
 from emulator import clock, virtual
-from emulator.assemble import Assembled
+from emulator.assemble import Assembled, Bar, silent
 from emulator.core import Core
+from emulator.live.board import Board
+from emulator.live.launch import Launch, LiveFigures
+from emulator.live.options import LiveOptions
 from emulator.recorder import Recorder
 from emulator.report import Row, responses, summarise
 from emulator.schedulers import load
@@ -28,11 +31,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     responses_s: list[float]
     trace: str | None
     wall_s: float
+    live: LiveFigures | None = None
 
     def as_document(self) -> dict[str, Any]:
-        """For `--json`: the row's fields beside `trace`."""
+        """For `--json`: the row's fields beside `trace`, and what only a live run has."""
         document: dict[str, Any] = msgspec.to_builtins(self.row)
-        return document | {"trace": self.trace, "wall_s": round(self.wall_s, 3)}
+        document |= {"trace": self.trace, "wall_s": round(self.wall_s, 3)}
+        if self.live is not None:
+            live = msgspec.to_builtins(self.live)
+            document |= {name: live[name] for name in ("late_s", "rate", "overruns")} | {"live": live}
+        return document
 
 
 def uniform_source(seed: int, policy: str) -> Callable[[], float]:
@@ -52,18 +60,31 @@ def run(
     assembled: Assembled,
     policy: str,
     folder: Path | None,
-    bar: Callable[[str, float], Callable[[float], None]] | None = None,
+    bar: Bar = silent,
+    live: LiveOptions | None = None,
+    drawn: bool = False,
 ) -> Result:
-    """Run `policy` on the virtual engine; with `folder`, keep the trace there (whole, or not at all)."""
+    """Run `policy` on the virtual engine, or with `live` on real processes; `drawn`: with the live table.
+
+    With `folder`, keep the trace there (whole, or not at all).
+    """
     scenario = assembled.loaded.scenario
     core = Core(assembled.world, load(policy, uniform_source(scenario.seed, policy)))
     started_s = clock.wall_s()
     with ExitStack() as stack:
         writer = stack.enter_context(TraceWriter(folder)) if folder is not None else None
         recorder = Recorder(core, writer.write if writer is not None else None)
-        stack.enter_context(watch(lambda: core.events, policy))
-        advance = bar(policy, scenario.duration_s) if bar is not None else None
-        virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance)
+        figures = None
+        if live is None:
+            stack.enter_context(watch(lambda: core.events, policy))
+            advance = bar(policy, scenario.duration_s)
+            virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance)
+        else:
+            board = Board(f"{scenario.name}, {policy}", drawn)
+            stack.callback(board.close)
+            launch = Launch(assembled, core, live, board)
+            stack.enter_context(watch(lambda: launch.handled, policy))
+            figures = launch.play(recorder, bar)
         row = summarise(core, policy, recorder.digest())
         if writer is not None:
             header = Header(
@@ -75,14 +96,15 @@ def run(
                 epoch=scenario.epoch,
                 policy=policy,
                 seed=scenario.seed,
-                engine="virtual",
+                engine="virtual" if live is None else "live",
                 events=recorder.events,
                 digest=row.digest,
             )
-            writer.close(header, assembled.world, row)
+            writer.close(header, assembled.world, row, figures)
     return Result(
         row=row,
         responses_s=responses(core),
         trace=str(folder) if folder is not None else None,
         wall_s=clock.wall_s() - started_s,
+        live=figures,
     )

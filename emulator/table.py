@@ -51,7 +51,7 @@ def scaled_small(joules: float | None) -> str:
 
 def rows_table(scenario: Scenario, rows: Sequence[Row]) -> Table:
     """All rows side by side."""
-    title = f"{scenario.name}: {scenario.duration_s / 3600.0:.4g} h from {scenario.epoch}"
+    title = f"{scenario.name}: {seconds(scenario.duration_s)} from {scenario.epoch}"
     made = table(title, [""], [row.name for row in rows])
     for name, cell in LINES:
         made.add_row(name, *(cell(row) for row in rows))

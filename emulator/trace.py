@@ -86,8 +86,8 @@ class TraceWriter:
         """Append recorded lines."""
         self._events.write(chunk)
 
-    def close(self, header: Header, world: World, summary: Any) -> None:
-        """Write the rest and give the folder its name."""
+    def close(self, header: Header, world: World, summary: Any, live: Any = None) -> None:
+        """Write the rest (what only a live run has, if there is any, as `live.json`) and give the folder its name."""
         self._events.close()
         self._raw.close()
         world_json = msgspec.json.encode(world)
@@ -95,6 +95,8 @@ class TraceWriter:
         (self._partial / "world.json.gz").write_bytes(gzip.compress(world_json, compresslevel=3, mtime=0))
         (self._partial / "header.json").write_bytes(_pretty(header))
         (self._partial / "summary.json").write_bytes(_pretty(summary))
+        if live is not None:
+            (self._partial / "live.json").write_bytes(_pretty(live))
         self._partial.rename(self.folder)  # takes the place of an empty folder, of nothing else
 
 

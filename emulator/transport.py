@@ -128,6 +128,18 @@ class Transport:
         message.held = here
         return message
 
+    def missed(self, task: str, what: str, here: str) -> Message | None:
+        """A message never came; `None` if it was not on its way there any more."""
+        message = self.in_flight.get((task, what))
+        if message is None or message.hop != here:
+            return None
+        del self.in_flight[task, what]
+        if message.account is not None:
+            message.account.lost_bytes += message.size_bytes
+        if message.held:
+            self.nodes[message.held].stored_bytes -= message.size_bytes
+        return message
+
     def lose(self, name: str) -> tuple[list[Message], list[Message]]:
         """A node died. Returns what is lost with it, and what others still hold and must decide on again."""
         lost = [entry[3] for port in (*self._ports(name),) for entry in port.queue]

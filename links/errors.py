@@ -6,3 +6,7 @@
 
 class LinkError(ValueError):
     """A link, terminal, topology or contact plan that cannot be; the message says what, the value, and what to do."""
+
+
+class WireError(LinkError):
+    """An end of the wire that cannot be (endpoint taken, unreachable by name, open to strangers without keys)."""

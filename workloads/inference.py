@@ -18,6 +18,7 @@ from workloads.errors import ModelError
 from workloads.opening import Limits, open_model
 from workloads.scenes import TileBank
 from workloads.sessions import Engine
+from workloads.shelf import Tiles
 from workloads.tasks import Outcome
 
 
@@ -49,12 +50,36 @@ class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             found.append(("product_bytes_per_raw_byte", f"is {ratio}; it must be 0 to 1000"))
         return found
 
+    def of(self, fraction: float | None, raw_bytes: int) -> Outcome:
+        """What is sent of a scene once a model has answered: a cloud fraction, or None from a load."""
+        return Outcome("clear", 0.0, self.load_product_bytes) if fraction is None else self.outcome(fraction, raw_bytes)
+
     def outcome(self, cloud_fraction: float, raw_bytes: int) -> Outcome:
         """What is sent of a scene of `raw_bytes` with that `cloud_fraction`, 0..1."""
         if cloud_fraction > self.cloudy_above:
             return Outcome("cloudy", cloud_fraction, self.summary_bytes if self.cloudy == "summary" else 0)
         whole_bytes = self.product_bytes + self.product_bytes_per_raw_byte * raw_bytes
         return Outcome("clear", cloud_fraction, round(whole_bytes * (1 - cloud_fraction)))
+
+
+class Fresh:
+    """Runs a model anew for every scene and remembers nothing: what a node does when its host really works.
+
+    Raises ModelError as `Runner` does.
+    """
+
+    def __init__(
+        self, models: Mapping[str, Path], tiles: Tiles, products: Products, *, provider: str = "cpu", threads: int = 1
+    ) -> None:
+        self.tiles, self.products = tiles, products
+        self._engines = {name: Engine(name, open_model(path), provider, threads, 1) for name, path in models.items()}
+        for engine in self._engines.values():
+            engine.check_fits(tiles.size_px)
+
+    def outcome(self, task_model: str, tile: int, raw_bytes: int) -> Outcome:
+        """What `task_model` says of tile number `tile` now."""
+        fraction = self._engines[task_model].fractions([self.tiles.bands(tile)])[0]
+        return self.products.of(fraction, raw_bytes)
 
 
 class Runner:
@@ -78,7 +103,7 @@ class Runner:
     ) -> None:
         if batch < 1 or threads < 1:
             raise ModelError(f"batch {batch} on {threads} threads cannot be: give 1 or more of each")
-        self.bank, self.products = bank, products or Products()
+        self.bank, self.products, self.paths = bank, products or Products(), dict(models)
         self.distinct_runs = self.cached_hits = 0
         limits = limits or Limits()
         self._engines: dict[str, Engine] = {}
@@ -97,10 +122,7 @@ class Runner:
             self._run(engine, [tile])
         else:
             self.cached_hits += 1
-        fraction = self._fractions[engine.sha256, self._contents[tile]]
-        if fraction is None:
-            return Outcome("clear", 0.0, self.products.load_product_bytes)
-        return self.products.outcome(fraction, raw_bytes)
+        return self.products.of(self._fractions[engine.sha256, self._contents[tile]], raw_bytes)
 
     def warm(
         self,
@@ -136,7 +158,7 @@ class Runner:
 
     def _run(self, engine: Engine, numbers: Sequence[int]) -> None:
         tiles = [self.bank.tile(number) for number in numbers]
-        answers = engine.fractions(tiles)
+        answers = engine.fractions([tile.bands for tile in tiles])
         self.distinct_runs += len(tiles)
         for number, tile, answer in zip(numbers, tiles, answers, strict=True):
             self._contents[number] = tile.sha256

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workloads import runtime
 from workloads.errors import ModelError
 from workloads.opening import OpenModel
-from workloads.scenes import BANDS, Tile
+from workloads.scenes import BANDS, Bands
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -55,10 +55,10 @@ class Engine:
         if self.screens and shapes != [expected]:
             raise ModelError(f"{self.name}: a cloud screener takes one input {expected} here; this one takes {shapes}")
 
-    def fractions(self, tiles: Sequence[Tile]) -> list[float | None]:
+    def fractions(self, tiles: Sequence[Bands]) -> list[float | None]:
         """The cloud fraction of each tile, 0..1; None from a load model. At most `batch` tiles."""
         padded = [*tiles, *[tiles[-1]] * (self.batch - len(tiles))]
-        bands = np.stack([tile.bands for tile in padded])
+        bands = np.stack(padded) if len(padded) > 1 else padded[0][np.newaxis]  # one alone is not copied
         feed = {name: fit(bands, shape, dtype) for name, (shape, dtype) in self.inputs.items()}
         try:
             first = np.asarray(self.session.run(None, feed)[0])

@@ -1,13 +1,19 @@
-"""Run one scenario with one scheduler and print its row of figures; --out keeps the trace."""
+"""Run one scenario with one scheduler and print its row of figures; --out keeps the trace.
+
+The virtual engine jumps from event to event; the live engine runs one process per satellite and station, with ZeroMQ
+between them, in real or stretched time (`orbitmesh live` is its short form, with a live table)."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from emulator.live import arguments as live_arguments
+
 EXAMPLES = """examples:
   orbitmesh run three-body --policy mesh
   orbitmesh run three-body --policy my_scheduler:Nearest --duration 7200
   orbitmesh run mine.toml --policy onboard --seed 7 --out run7 --json
+  orbitmesh run three-body-live --policy mesh --engine live --rate 1 --duration 60
 """
 
 
@@ -15,36 +21,60 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("scenario", metavar="SCENARIO", help="a TOML file, or the name of one that ships")
     parser.add_argument("--policy", required=True, help="a shipped scheduler, or module:Name")
+    common(parser)
+    parser.add_argument("--engine", choices=["virtual", "live"], default="virtual", help="how orders are carried out")
+    live_arguments.add(parser)
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every run."""
     parser.add_argument("--seed", type=int, help="instead of the scenario's")
     parser.add_argument("--duration", type=float, metavar="S", help="simulated seconds, instead of the scenario's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the trace in this new folder")
-    parser.add_argument("--engine", choices=["virtual"], default="virtual", help="how orders are carried out")
 
 
 def carry_out(options: argparse.Namespace) -> None:
     """Run it."""
+    from emulator.errors import BadInput
+
+    superfluous = live_arguments.given(options)
+    if options.engine == "virtual" and superfluous:
+        raise BadInput(f"{', '.join(superfluous)} belong to live runs: add --engine live")
+    play(options, live=options.engine == "live", drawn=False)
+
+
+def play(options: argparse.Namespace, live: bool, drawn: bool) -> None:
+    """Run on either engine, and show what came of it. Raises `RunFailed` for a live run that was too late."""
     from emulator import console
     from emulator.assemble import assemble
+    from emulator.errors import RunFailed
+    from emulator.live.summary import live_lines
     from emulator.run import run
     from emulator.scenario import load
     from emulator.table import rejections, rows_table
     from emulator.trace import refuse_taken
 
+    how = live_arguments.live_options(options) if live else None
     loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
     if options.out is not None:
         refuse_taken(options.out)  # before the work, not after it
-    with console.progress() as bar:
-        assembled = assemble(loaded, [options.policy], bar)
-        result = run(assembled, options.policy, options.out, bar)
+    with console.progress(shown=not drawn) as bar:
+        assembled = assemble(loaded, [options.policy], bar, infer=not live)
+        result = run(assembled, options.policy, options.out, bar, how, drawn)
+    notes = assembled.notes + ([] if result.live is None else result.live.notes)
     if options.json:
         document: dict[str, Any] = {"scenario": loaded.scenario.name, "seed": loaded.scenario.seed}
         document |= result.as_document()
-        document["notes"] = assembled.notes
+        document["notes"] = notes
         console.print_json(document)
-        return
-    console.show(rows_table(loaded.scenario, [result.row]))
-    console.notes(rejections([result.row]))
-    console.notes(assembled.notes)
-    console.out.print(f"digest {result.row.digest}")
-    if result.trace is not None:
-        console.out.print(f"trace  {result.trace}")
+    else:
+        console.show(rows_table(loaded.scenario, [result.row]))
+        if result.live is not None:
+            console.notes(live_lines(result.row, result.live))
+        console.notes(rejections([result.row]))
+        console.notes(notes)
+        console.out.print(f"digest {result.row.digest}")
+        if result.trace is not None:
+            console.out.print(f"trace  {result.trace}")
+    if result.live is not None and result.live.too_late:
+        raise RunFailed(result.live.too_late)

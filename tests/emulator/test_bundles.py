@@ -5,7 +5,7 @@ Round numbers of `conftest.py`: 1,000 bytes a second, 0.25 s over a laser, 0.125
 
 from typing import Any
 
-from emulator.events import Bundle, NodeFailed, NodeRecovered, Offered
+from emulator.events import Bundle, Missed, NodeFailed, NodeRecovered, Offered
 from emulator.ledger import bundle_counts
 from emulator.orders import End, Send
 from links.contacts import UPLINK, constant_contact
@@ -98,3 +98,12 @@ def test_an_unknown_target_is_lost_with_the_reason(lab: Any) -> None:
     world = lab.world([lab.laser("A", "B")])
     sim = lab.run(world, [*lab.facts(world, []), offered(1.0, "A", "Z")], quiet)
     assert ends(sim) == {"b": ("lost", "there is no node Z", 1.0)}
+
+
+def test_what_never_came_is_lost_and_the_ledger_adds_up(lab: Any) -> None:
+    world = lab.world([lab.laser("A", "B", delay_s=5.0)])
+    facts = [*lab.facts(world, []), offered(1.0, "A", "B"), Missed(3.0, "B", "b", "bundle")]
+    sim = lab.run(world, facts, quiet)
+    assert ends(sim) == {"b": ("lost", "never came to B", 3.0)}
+    assert sim.core.transport.accounts["A", "B"].lost_bytes == 1000
+    assert sim.core.stale == 1  # the virtual engine delivers it later all the same

@@ -16,10 +16,17 @@ LAST_DIGIT_OF_A_TLE = {  # half a unit of the last digit printed: Space Track, T
 
 
 def test_which_ship() -> None:
-    assert shipped() == ["three-body", "three-body-mean", "three-body-ring"]
+    assert shipped() == ["three-body", "three-body-live", "three-body-mean", "three-body-ring"]
 
 
-@pytest.mark.parametrize("name", shipped())
+def test_the_live_one_is_five_minutes_of_the_same_with_an_uplink() -> None:
+    live, day = load("three-body-live").scenario, load("three-body").scenario
+    assert (live.satellites, live.stations, live.laser) == (day.satellites, day.stations, day.laser)
+    assert live.duration_s == 300.0
+    assert live.uplink.bits_per_s > 0.0 == day.uplink.bits_per_s
+
+
+@pytest.mark.parametrize("name", ["three-body", "three-body-mean", "three-body-ring"])
 def test_each_is_the_same_day_over_the_same_stations(name: str) -> None:
     loaded = load(name)
     scenario = loaded.scenario
@@ -47,7 +54,7 @@ def test_the_fleets() -> None:
 
 
 def test_the_digest_of_a_scenario_is_of_what_it_says_and_not_of_how() -> None:
-    assert len({load(name).sha256 for name in shipped()}) == 3
+    assert len({load(name).sha256 for name in shipped()}) == len(shipped())
     assert load("three-body").sha256 == load("three-body", seed=1, duration_s=86400.0).sha256
     assert load("three-body").sha256 != load("three-body", seed=2).sha256
 

@@ -1,0 +1,301 @@
+"""A node's process: puts messages on links, holds what arrives until it is due, runs inference, serves applications.
+
+It decides nothing: the coordinator's orders come over one socket, and everything that happens is reported there. One
+loop, one thread beside it for inference. Messages are released at their emulated instant, never before.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import zmq
+
+from emulator.clock import wall_s
+from emulator.errors import RunFailed
+from emulator.live import control as say
+from emulator.live.app_requests import Offer
+from emulator.live.cargo import Cargo, Tag, tag_of
+from emulator.live.exits import Exits
+from emulator.live.pace import Pace
+from emulator.live.reception import Reception
+from emulator.live.release import Releases
+from emulator.live.wait import Waiter
+from emulator.live.worker import Done, Worker
+from links.envelope import Limits
+from links.keys import Keys
+from links.wire import Ear, Receipt
+
+BEAT_S = 1.0  # wall seconds between signs of life: a twentieth of a per cent of a core for twelve nodes
+MOST_AT_ONCE = 256  # messages taken from one socket before the others, and what is due, have their turn
+MOST_FLYING_BYTES = 1 << 30  # of real payload held until due; beyond, the ear listens no more for a while [guess]
+RETRY_S = 2e-3  # wall seconds until a full pipe is tried again
+
+_decode = msgspec.msgpack.Decoder(say.ToNode).decode
+
+
+class Agent:
+    """One node, from its welcome to its farewell."""
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", control: "zmq.Socket[bytes]", welcome: say.Welcome,
+        waiter: Waiter, folder: Path, keys: Keys | None, alone: Callable[[set[int]], bool],
+    ) -> None:  # fmt: skip
+        """`alone` says, of the descriptors that are ready, whether the coordinator is gone."""
+        self.welcome = welcome
+        self.control = control
+        self.waiter = waiter
+        waiter.spin_s = welcome.spin_s
+        self.counts: Counter[str] = Counter()
+        self._alone = alone
+        self.pace: Pace | None = None
+        self.limits = Limits()
+        self.exits = Exits(context, welcome, self.limits, keys)
+        self.ear = Ear(context, welcome.ear, welcome.run, self.limits, self.exits.admit)
+        self.reception = Reception(context, welcome, self.now_s, self.rate)
+        self.cargo = Cargo(welcome.held_bytes)
+        self.worker = Worker(welcome, folder)
+        self.releases: Releases[Receipt | Done] = Releases()
+        self._arrivals: dict[str, float] = {}  # when what is held came, on the wall
+        self._flying_bytes = 0  # held until they are due
+        self.forgotten: set[str] = set()
+        self.left: set[int] = set()
+        self.finished = False
+        self._loading = True
+        self._next_beat_s = wall_s() + BEAT_S
+        for fd in (self.ear.fd, self.reception.fd, self.worker.fd):
+            waiter.add(fd)
+
+    def now_s(self) -> float:
+        """Emulated seconds; 0 before time begins."""
+        return max(0.0, self.pace.emulated(wall_s())) if self.pace is not None else 0.0
+
+    def rate(self) -> float:
+        """Emulated seconds per wall second; 0 before time begins."""
+        return self.pace.rate(wall_s()) if self.pace is not None else 0.0
+
+    def serve(self) -> None:
+        """Until the coordinator says that the run is over, or is gone."""
+        self.tell(say.Ready(self.ear.endpoint, self.reception.endpoint))
+        self.worker.start()
+        while not self.finished:
+            self._work()  # sending may use up a socket's wake-up, so look at all of them until nothing is left
+            if self._alone(self.waiter.wait(self._until_s())):
+                return
+        self.tell(say.Farewell(self._counted()))
+
+    def close(self) -> None:
+        """Let go of everything but the control socket."""
+        self.worker.stop()
+        self.reception.close("the run is over")
+        self.ear.close()
+        self.exits.close()
+
+    def tell(self, message: Any) -> None:
+        """Say something to the coordinator."""
+        self.control.send(say.encode(message), zmq.NOBLOCK)
+
+    def _until_s(self) -> float:
+        due_s = self.releases.next_due_s()
+        until_s = self._next_beat_s
+        if due_s is not None and self.pace is not None:
+            until_s = min(until_s, self.pace.wall(due_s))
+        if self.exits.waiting or self.reception.held_back:
+            until_s = min(until_s, wall_s() + RETRY_S)
+        return until_s
+
+    def _work(self) -> None:
+        busy = True
+        while busy and not self.finished:
+            busy = self._release()
+            busy |= self._hear_control()
+            busy |= self._hear_peers()
+            busy |= self._hear_applications()
+            busy |= self._hear_worker()
+            busy |= self.exits.flush()
+        now_wall_s = wall_s()
+        if now_wall_s >= self._next_beat_s:
+            self._next_beat_s = now_wall_s + BEAT_S
+            self.tell(say.Beat(self._counted()))
+
+    # what is due
+
+    def _release(self) -> bool:
+        pace = self.pace
+        due_s = self.releases.next_due_s()
+        if due_s is None or pace is None or pace.emulated(wall_s()) < due_s:
+            return False
+        for due_s, item in self.releases.pop_due(pace.emulated(wall_s())):
+            now_s = pace.emulated(wall_s())
+            if isinstance(item, Done):
+                self._report(item, now_s)
+                continue
+            self._flying_bytes -= sum(item.letter.lengths)
+            if item.letter.id in self.forgotten:
+                self.forgotten.discard(item.letter.id)
+                self.counts["forgotten"] += 1
+            else:
+                self._arrived(item, now_s, now_s - due_s)
+        return True
+
+    def _arrived(self, receipt: Receipt, now_s: float, late_s: float) -> None:
+        """The last bit is here: to the application, if this is where it was going, and to the coordinator's notice."""
+        letter = receipt.letter
+        if letter.id.startswith("bundle:"):
+            tag = tag_of(receipt.parts[0])
+            if tag.target == self.welcome.node:
+                self.reception.deliver(tag, letter, now_s, receipt.parts[1:])
+            else:
+                self.cargo.keep(say.holding(letter.id), receipt.parts)
+        self.counts["released"] += 1
+        self.tell(say.Got(letter.id, self._arrivals.pop(letter.id, 0.0), now_s, late_s))
+
+    def _report(self, done: Done, now_s: float) -> None:
+        order = done.order
+        if order.run in self.left:
+            self.left.discard(order.run)
+            self.counts["left"] += 1
+        elif done.outcome is None:
+            self.tell(say.Broke(order.task, order.run, done.problem[:4000]))
+        else:
+            self.counts["inferred"] += 1
+            late_s = now_s - order.finish_s
+            self.tell(say.Ran(order.task, order.run, done.outcome, now_s, late_s, done.host_s))
+
+    # what is heard
+
+    def _hear_peers(self) -> bool:
+        if self._flying_bytes > MOST_FLYING_BYTES:
+            return False  # pipes fill up, and senders wait, until something is released
+        receipts = self.ear.receive(MOST_AT_ONCE)
+        if not receipts:
+            return False
+        came_s = wall_s()
+        self.counts["received"] += len(receipts)
+        for receipt in receipts:
+            self._arrivals[receipt.letter.id] = came_s
+            self._flying_bytes += sum(receipt.letter.lengths)
+            self.releases.push(receipt.letter.due_s, receipt)
+        return True
+
+    def _hear_worker(self) -> bool:
+        worker = self.worker
+        worker.clear()
+        if self._loading and (worker.loaded_s is not None or worker.broken):
+            self._loading = False
+            if worker.broken:
+                raise RunFailed(f"the models cannot be loaded: {worker.broken}")
+            self.tell(say.Loaded(worker.loaded_s or 0.0))
+        found = bool(worker.done)
+        while worker.done:
+            done = worker.done.popleft()
+            self.releases.push(done.order.finish_s, done)
+        return found
+
+    def _hear_applications(self) -> bool:
+        requests = self.reception.receive(MOST_AT_ONCE)
+        for request in requests:
+            if isinstance(request, Offer):
+                self._offer(request)
+            else:
+                self.tell(say.Ask(self.reception.asked(request), request.what))
+        return bool(requests)
+
+    def _offer(self, offer: Offer) -> None:
+        problem = self.reception.objection(offer)
+        tag = Tag(self.welcome.node, offer.to, offer.service_from, offer.service, self.now_s())
+        parts = [msgspec.msgpack.encode(tag), *offer.payload]
+        if not problem and not self.cargo.room_for(parts):
+            problem = ("node_full", f"{self.welcome.node} holds {self.cargo.held_bytes} bytes that wait for links")
+        if problem:
+            self.reception.refuse(offer, *problem)
+            return
+        bundle = self.reception.accept(offer)
+        self.cargo.keep(f"bundle:{bundle}", parts)
+        size_bytes = max(1, offer.size_bytes, sum(map(len, parts)))
+        self.tell(say.Offer(bundle, offer.to, size_bytes, offer.priority, tag.offered_s))
+
+    def _hear_control(self) -> bool:
+        heard = False
+        try:
+            for _ in range(MOST_AT_ONCE):
+                frame = self.control.recv(zmq.NOBLOCK)
+                heard = True
+                self._obey(_decode(frame))
+        except zmq.Again:
+            return heard
+        return heard
+
+    def _obey(self, order: Any) -> None:
+        obey = self._OBEY.get(type(order))
+        if obey is None:
+            raise RunFailed(f"{self.welcome.node} was told {type(order).__name__}, which it does not expect now")
+        obey(self, order)
+
+    def _begin(self, order: say.Begin) -> None:
+        pace = Pace(order.segments[0], order.offset_s)
+        for segment in order.segments[1:]:
+            pace.change(segment)
+        self.pace = pace
+        self.counts.clear()  # what went before was to measure transport
+        self.exits.forget_counts()
+
+    def _turn(self, order: say.Turn) -> None:
+        if self.pace is not None:
+            self.pace.change(order.segment)
+
+    def _shift(self, order: say.Shift) -> None:
+        if self.pace is not None:
+            self.pace = self.pace.shifted(order.offset_s - self.pace.offset_s)
+
+    def _ping(self, order: say.Ping) -> None:
+        came_s = wall_s()
+        self.tell(say.Pong(order.sent_s, came_s, wall_s()))
+
+    def _put(self, order: say.Put) -> None:
+        self.exits.put(order, self.cargo.parts(say.holding(order.letter), order.real_bytes))
+
+    def _again(self, order: say.Again) -> None:
+        if not self.exits.again(order.letter):
+            self.tell(say.Stuck(order.letter))
+
+    def _settled(self, order: say.Settled) -> None:
+        self.cargo.drop(order.holding)
+        self.exits.settled(order.holding)
+
+    def _fate(self, order: say.Fate) -> None:
+        self.cargo.drop(f"bundle:{order.bundle}")
+        self.reception.fate(order.bundle, order.how, order.reason)
+
+    def _finish(self, order: say.Finish) -> None:
+        self.finished = True
+
+    def _counted(self) -> dict[str, int]:
+        """Everything that this process has counted."""
+        counts = dict(self.counts)
+        counts |= self.exits.counted() | self.reception.counted()
+        counts |= {f"refused: {code}": n for code, n in self.ear.refused.items()}
+        counts["received_bytes"] = self.ear.received_bytes
+        counts["duplicates"] = self.ear.duplicates
+        counts["held"] = len(self.releases)
+        counts["held_bytes"] = self.cargo.held_bytes
+        return counts
+
+    _OBEY: ClassVar[dict[type, Callable[["Agent", Any], Any]]] = {
+        say.Begin: _begin,
+        say.Turn: _turn,
+        say.Shift: _shift,
+        say.Ping: _ping,
+        say.Link: lambda self, order: self.exits.open(order),
+        say.Unlink: lambda self, order: self.exits.shut(order.contact),
+        say.Put: _put,
+        say.Again: _again,
+        say.Settled: _settled,
+        say.Forget: lambda self, order: self.forgotten.add(order.letter),
+        say.Infer: lambda self, order: self.worker.submit(order),
+        say.Leave: lambda self, order: self.left.add(order.run),
+        say.Fate: _fate,
+        say.Reply: lambda self, order: self.reception.reply(order.token, order.fields),
+        say.Finish: _finish,
+    }

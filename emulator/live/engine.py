@@ -1,0 +1,356 @@
+"""The live engine: the core's orders become real messages between real processes, and what they report becomes facts.
+
+Facts known beforehand ring when the clock reaches them; deliveries and completions are reported by the nodes with the
+emulated instant at which they really happened. All go through the same door as in the virtual engine, in time's order:
+a report that arrives after a later fact was handled gets that fact's instant. Nothing here decides what happens next.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
+from typing import Any, ClassVar
+
+import msgspec
+
+from emulator.clock import wall_s
+from emulator.errors import RunFailed
+from emulator.events import (
+    Bundle,
+    Captured,
+    Delivered,
+    Ended,
+    Event,
+    Finished,
+    Missed,
+    NodeFailed,
+    NodeRecovered,
+    Offered,
+    TimerRang,
+    order_key,
+)
+from emulator.live import control as say
+from emulator.live.answers import Answers
+from emulator.live.crew import Crew
+from emulator.live.lateness import Lateness
+from emulator.live.leases import GRACE_S, RUN_GRACE_S, TRIES, Lease, Leases, RunLease
+from emulator.live.options import LiveOptions
+from emulator.live.pace import Pace, Segment
+from emulator.live.rates import Governor
+from emulator.live.roster import Member
+from emulator.orders import Cancel, End, Run, Send, Wake
+from emulator.recorder import Door
+from emulator.report import quantile
+from emulator.state import BUNDLE
+
+CHORES_S = 0.05  # wall seconds between looks at leases, rates and links to come
+RECENT = 500  # samples by which the rate is chosen [guess]
+GOVERN_S = 0.5  # wall seconds between looks at the rate
+TURN_S = 0.05  # wall seconds from the order to change the rate until it holds: fifty times what an order takes
+LINK_AHEAD_S = 0.5  # wall seconds before a contact opens that its connection is made
+SILENT_S = 15.0  # wall seconds without a sign of life after which a node is taken for dead: fifteen beats
+MOST_DEATHS = 5  # of one node in a run without any fault in the scenario, before the run is given up
+START_S = 0.2  # wall seconds from the last order before the run until time begins
+
+Entry = tuple[float, int, str, int, Event]
+
+
+class Engine:
+    """One run on real processes."""
+
+    def __init__(
+        self, door: Door, crew: Crew, answers: Answers, governor: Governor, options: LiveOptions,
+        facts: Iterable[Event], duration_s: float,
+    ) -> None:  # fmt: skip
+        self.door, self.crew, self.answers, self.governor = door, crew, answers, governor
+        self.options, self.duration_s = options, duration_s
+        self.core = answers.core
+        self.contacts = answers.world.plan.contacts
+        self.late = Lateness()
+        self.late_runs = Lateness()
+        self._late_wall: deque[float] = deque(maxlen=RECENT)  # wall seconds late, the last ones
+        self._speeds: deque[float] = deque(maxlen=RECENT)  # modelled over real time of inferences, the last ones
+        self.overruns = 0
+        self.stale = 0
+        self.handled = 0
+        self.restarts = 0
+        self.rates: list[tuple[float, float]] = []  # (emulated instant, rate from then on)
+        self.leases = Leases()
+        self.attempts = 0
+        self.ended = False
+        self._last_s = 0.0
+        self._sequence = 0
+        self._heap: list[Entry] = []
+        self._tasks = {event.task.id: event.task for event in facts if isinstance(event, Captured)}
+        for event in (*facts, Ended(duration_s)):
+            self._sequence += 1
+            self._heap.append((*order_key(event, self._sequence), event))
+        heapify(self._heap)
+        self._planned = {(e.at_s, e.node) for e in facts if isinstance(e, NodeFailed)}
+        self._comebacks = sorted((e.at_s, e.node) for e in facts if isinstance(e, NodeRecovered))
+        self._to_open = sorted(range(len(self.contacts)), key=lambda n: -self.contacts[n].start_s)
+        self._open: set[int] = set()
+        self.pace = Pace(Segment(wall_s() + START_S, 0.0, governor.rate))
+
+    def run(self, watch: Callable[["Engine"], None]) -> None:
+        """Until the end of the run; `watch` is called at every round of chores."""
+        self._open_links()
+        self.pace = Pace(Segment(wall_s() + START_S, 0.0, self.governor.rate))
+        self.rates.append((0.0, self.governor.rate))
+        for member in self.crew.members.values():
+            self.crew.begin(member, self.pace)
+        next_chores_s = wall_s()
+        next_govern_s = next_chores_s + START_S + GOVERN_S
+        while not self.ended:
+            until_s = next_chores_s
+            if self._heap and not self._holding_the_end():
+                until_s = min(until_s, self.pace.wall(self._heap[0][0]))
+            self.crew.wait(until_s)
+            for member, message in self.crew.hear():
+                self._hear(member, message)
+            self._work()
+            now_wall_s = wall_s()
+            if now_wall_s >= next_chores_s:
+                next_chores_s = now_wall_s + CHORES_S
+                self._chores(now_wall_s)
+                watch(self)
+            if now_wall_s >= next_govern_s:
+                next_govern_s = now_wall_s + GOVERN_S
+                self._govern(now_wall_s)
+
+    @property
+    def now_s(self) -> float:
+        """Emulated seconds, never more than the run lasts."""
+        return min(self.pace.emulated(wall_s()), self.duration_s)
+
+    # facts
+
+    def _push(self, event: Event) -> None:
+        self._sequence += 1
+        heappush(self._heap, (*order_key(event, self._sequence), event))
+
+    def _work(self) -> None:
+        """Hand over all facts whose instant has come."""
+        heap = self._heap
+        while heap and heap[0][0] <= self.pace.emulated(wall_s()) and not self._holding_the_end():
+            self._handle(heappop(heap)[4])
+
+    def _holding_the_end(self) -> bool:
+        """Whether the end has to wait for reports of what was due before it."""
+        if type(self._heap[0][4]) is not Ended:
+            return False
+        due = any(lease.order.deliver_s <= self.duration_s for lease in self.leases.messages.values())
+        return due or any(lease.order.finish_s <= self.duration_s for lease in self.leases.runs.values())
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, NodeFailed):
+            self._fails(event)
+        elif isinstance(event, NodeRecovered) and not self.crew.fit(event.node):
+            self.crew.members[event.node].recover_s = event.at_s  # told as soon as its process is there
+            return
+        if event.at_s < self._last_s:
+            event = msgspec.structs.replace(event, at_s=self._last_s)
+        if isinstance(event, NodeRecovered):
+            self.crew.members[event.node].up = True
+            self.crew.members[event.node].recover_s = None
+        self._last_s = event.at_s
+        self.handled += 1
+        for order in self.door.handle(event):
+            carry_out = self._CARRY_OUT.get(type(order))
+            if carry_out is not None:
+                carry_out(self, order)
+        if isinstance(event, NodeFailed):
+            self._void()
+        self.ended = isinstance(event, Ended)
+
+    def _fails(self, event: NodeFailed) -> None:
+        """A fault of the scenario, or a process that died: either way the process is gone."""
+        member = self.crew.members[event.node]
+        member.up = False
+        if (event.at_s, event.node) in self._planned:
+            later = [at_s for at_s, node in self._comebacks if node == event.node and at_s >= event.at_s]
+            member.recover_s = None  # the scenario says when
+            self.crew.replace(member, comes_back=bool(later))
+
+    def _void(self) -> None:
+        """Strike off what the core has given up with a node, and see that it is not released after all."""
+        flying = self.core.transport.in_flight
+        for key, lease in tuple(self.leases.messages.items()):
+            message = flying.get(key)
+            if message is None or message.deliver_s != lease.order.deliver_s or message.hop != lease.order.to:
+                self.leases.end(key)
+                self.crew.tell(lease.order.to, say.Forget(lease.letter))
+        for run, run_lease in tuple(self.leases.runs.items()):
+            state = self.core.tasks.get(run_lease.order.task)
+            if state is None or state.run != run or state.how or not self.crew.members[run_lease.order.node].up:
+                del self.leases.runs[run]
+
+    # orders
+
+    def _send(self, order: Send) -> None:
+        self.attempts += 1
+        letter = say.letter_id(order.what, self.attempts, order.task)
+        expires_s = self.pace.wall(order.deliver_s) + GRACE_S
+        older = self.leases.grant(Lease(order, self.attempts, letter, expires_s))
+        if older is not None:
+            self.crew.tell(older.order.to, say.Forget(older.letter))
+        real_bytes = order.size_bytes if self.options.payload == "real" and order.what != BUNDLE else 0
+        put = say.Put(letter, order.contact + 1, order.size_bytes, real_bytes, order.start_s, order.deliver_s)
+        self.crew.tell(order.node, put)
+
+    def _run(self, order: Run) -> None:
+        task = self._tasks[order.task]
+        self.leases.runs[order.run] = RunLease(order, self.pace.wall(order.finish_s) + RUN_GRACE_S)
+        infer = say.Infer(
+            order.task, order.run, task.model, task.tile, task.raw_bytes, order.start_s, order.finish_s
+        )  # fmt: skip
+        self.crew.tell(order.node, infer)
+
+    def _cancel(self, order: Cancel) -> None:
+        self.leases.runs.pop(order.run, None)
+        self.crew.tell(order.node, say.Leave(order.task, order.run))
+
+    def _wake(self, order: Wake) -> None:
+        self._push(TimerRang(order.at_s, order.node, order.timer))
+
+    def _end(self, order: End) -> None:
+        state = self.core.bundles.get(order.task)
+        if state is not None:
+            self.crew.tell(state.bundle.source, say.Fate(order.task, order.how, order.reason))
+            if state.at != state.bundle.source:
+                self.crew.tell(state.at, say.Settled(f"{BUNDLE}:{order.task}"))
+
+    _CARRY_OUT: ClassVar[dict[type, Callable[["Engine", Any], None]]] = {
+        Send: _send, Run: _run, Cancel: _cancel, Wake: _wake, End: _end,
+    }  # fmt: skip
+
+    # reports
+
+    def _hear(self, member: Member, message: Any) -> None:
+        hear = self._HEAR.get(type(message))
+        if hear is not None:
+            hear(self, member, message)
+
+    def _got(self, member: Member, got: say.Got) -> None:
+        try:
+            what, _, name = say.letter_parts(got.letter)
+        except ValueError:
+            self.stale += 1
+            return
+        lease = self.leases.settled((name, what), got.letter, member.name)
+        if lease is None:
+            self.stale += 1
+            return
+        self._late(self.late, got.late_s)
+        self._push(Delivered(max(got.released_s, lease.order.deliver_s), member.name, name, what))
+        if what == BUNDLE:
+            self.crew.tell(lease.order.node, say.Settled(say.holding(got.letter)))
+
+    def _ran(self, member: Member, ran: say.Ran) -> None:
+        lease = self.leases.runs.get(ran.run)
+        if lease is None or lease.order.node != member.name or lease.order.task != ran.task:
+            self.stale += 1
+            return
+        del self.leases.runs[ran.run]
+        if ran.host_s * self.governor.rate > lease.order.finish_s - lease.order.start_s:
+            self.overruns += 1
+        self._speeds.append((lease.order.finish_s - lease.order.start_s) / max(ran.host_s, 1e-9))
+        self._late(self.late_runs, ran.late_s)
+        self._push(Finished(max(ran.finished_s, lease.order.finish_s), member.name, ran.task, ran.run, ran.outcome))
+
+    def _late(self, where: Lateness, late_s: float) -> None:
+        where.record(late_s)
+        self._late_wall.append(late_s / self.governor.rate)
+
+    def _broke(self, member: Member, broke: say.Broke) -> None:
+        raise RunFailed(f"{member.name} could not run the model for task {broke.task}: {broke.problem}")
+
+    def _offer(self, member: Member, offer: say.Offer) -> None:
+        bundle = Bundle(offer.bundle, member.name, offer.target, offer.size_bytes, offer.priority)
+        self._push(Offered(max(0.0, offer.at_s), member.name, bundle))
+
+    def _ask(self, member: Member, ask: say.Ask) -> None:
+        fields = self.answers.answer(member.name, ask.what, self.now_s)
+        self.crew.tell(member.name, say.Reply(ask.token, fields))
+
+    def _stuck(self, member: Member, stuck: say.Stuck) -> None:
+        for lease in tuple(self.leases.messages.values()):
+            if lease.letter == stuck.letter:
+                self._miss(lease)
+
+    def _miss(self, lease: Lease) -> None:
+        self.leases.end(lease.key)
+        self.crew.tell(lease.order.to, say.Forget(lease.letter))
+        self._push(Missed(self.now_s, lease.order.to, lease.order.task, lease.order.what))
+
+    _HEAR: ClassVar[dict[type, Callable[["Engine", Member, Any], None]]] = {
+        say.Got: _got, say.Ran: _ran, say.Broke: _broke, say.Offer: _offer, say.Ask: _ask, say.Stuck: _stuck,
+    }  # fmt: skip
+
+    # chores
+
+    def _chores(self, now_wall_s: float) -> None:
+        for member, death in self.crew.deaths():
+            self._died(member, death, now_wall_s)
+        for member in self.crew.returned():
+            self._came_back(member)
+        self._open_links()
+        self._shut_links()
+        for lease in self.leases.expired(now_wall_s):
+            sender_there = self.crew.members[lease.order.node].ready
+            if lease.tries > TRIES or not sender_there:
+                self._miss(lease)
+            else:
+                self.crew.tell(lease.order.node, say.Again(lease.letter))
+        for member in self.crew.silent(SILENT_S, now_wall_s):
+            self.crew.kill(member, f"{member.name} has not been heard of for {SILENT_S:g} s")
+        for run_lease in self.leases.hung(now_wall_s):
+            member = self.crew.members[run_lease.order.node]
+            self.crew.kill(member, f"{member.name} has not ended run {run_lease.order.run} in {RUN_GRACE_S:g} s")
+
+    def _died(self, member: Member, death: str, now_wall_s: float) -> None:
+        """A process that nobody killed on purpose: a fact for the core, and a new process."""
+        member.deaths += 1
+        self.crew.note(death)
+        if member.deaths > MOST_DEATHS:
+            raise RunFailed(f"{member.name} died {member.deaths} times; the last time: {death}")
+        self.restarts += 1
+        now_s = max(0.0, self.now_s)
+        if member.up:
+            self._push(NodeFailed(now_s, member.name))
+            member.recover_s = now_s
+        self.crew.replace(member, comes_back=True)
+
+    def _came_back(self, member: Member) -> None:
+        """A new process is there: connect it, and tell the core, if the scenario lets it be."""
+        self.crew.begin(member, self.pace)
+        for number in self._open:
+            contact = self.contacts[number]
+            if member.name in (contact.a, contact.b):
+                self.crew.link(number, contact)
+        if not member.up and member.recover_s is not None:
+            self._push(NodeRecovered(max(member.recover_s, self.now_s), member.name))
+
+    def _open_links(self) -> None:
+        """Connect the nodes of contacts that open soon."""
+        soon_s = self.pace.emulated(wall_s() + LINK_AHEAD_S)
+        while self._to_open and self.contacts[self._to_open[-1]].start_s <= soon_s:
+            number = self._to_open.pop()
+            self._open.add(number)
+            self.crew.link(number, self.contacts[number])
+
+    def _shut_links(self) -> None:
+        """Disconnect where a contact is over and nothing of it is under way any more."""
+        now_s = self.now_s
+        for number in [n for n in self._open if self.contacts[n].stop_s < now_s and not self.leases.by_contact.get(n)]:
+            self._open.discard(number)
+            self.crew.unlink(number, self.contacts[number])
+
+    def _govern(self, now_wall_s: float) -> None:
+        late_wall_p99_s = quantile(sorted(self._late_wall), 0.99)
+        rate = self.governor.consider(self.now_s, late_wall_p99_s, quantile(sorted(self._speeds), 0.05))
+        if rate is not None:
+            segment = self.pace.joining(now_wall_s + TURN_S, rate)
+            self.pace.change(segment)
+            self.rates.append((segment.emulated_s, rate))
+            self.crew.tell_all(say.Turn(segment))
+        self.crew.ping()

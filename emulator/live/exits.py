@@ -1,0 +1,148 @@
+"""A node's ways out: one socket for each open contact and direction, and what was sent until it is known to be there.
+
+Sending never waits: what a full pipe refuses is kept and tried again. A letter sent again has its old sequence number,
+so the receiver takes it once.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+import msgspec
+import zmq
+
+from emulator.live.control import Link, Put, Welcome, holding
+from links.envelope import Buffer, Letter, Limits
+from links.keys import Keys, secure_client, secure_server
+from links.wire import Outbound
+
+KEPT = 4096  # letters without payload that could be sent again: four seconds of 1,000 a second [guess]
+LINGER_MS = 1000  # what was sent as a contact closed may still leave the process
+
+
+class Sent(msgspec.Struct):
+    """A letter on its way, by the contact and the number under which it went."""
+
+    outbound: Outbound
+    sequence: int
+    letter: Letter
+    parts: Sequence[Buffer]
+
+
+class Exits:
+    """The outbound links of one node."""
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", welcome: Welcome, limits: Limits, keys: Keys | None
+    ) -> None:
+        self.waiting: deque[Sent] = deque()  # a full pipe refused them
+        self.no_contact = 0  # orders for a contact that is not open here
+        self._context = context
+        self._welcome = welcome
+        self._limits = limits
+        self._keys = keys
+        self._open: dict[int, Outbound] = {}
+        self._sequence: dict[int, int] = {}  # where a contact that was open before counts on
+        self._sent: OrderedDict[str, Sent] = OrderedDict()
+        self._counts = {"sent": 0, "sent_bytes": 0, "resent": 0, "full": 0}
+
+    def admit(self, socket: "zmq.Socket[bytes]") -> None:
+        """Make a socket that is about to be bound let in only this run's peers, where the run has keys."""
+        if self._keys is not None:
+            secure_server(socket, self._keys)
+
+    def open(self, order: Link) -> None:
+        """Connect to a peer for a contact; again, if the peer has come back elsewhere."""
+        self.shut(order.contact)
+        keys = self._keys
+        self._open[order.contact] = Outbound(
+            self._context, order.ear, self._welcome.run, self._welcome.node, self._welcome.epoch, order.contact,
+            self._limits, None if keys is None else lambda socket: secure_client(socket, keys),
+            first=self._sequence.get(order.contact, 0),
+        )  # fmt: skip
+
+    def shut(self, contact: int) -> None:
+        """The contact is over."""
+        outbound = self._open.pop(contact, None)
+        if outbound is not None:
+            self._close(contact, outbound, LINGER_MS)
+
+    def put(self, order: Put, parts: Sequence[Buffer]) -> None:
+        """Send a message, or keep it until the pipe has room."""
+        outbound = self._open.get(order.contact)
+        if outbound is None:
+            self.no_contact += 1
+            return
+        letter = Letter(order.letter, order.size_bytes, order.due_s, order.sent_s, tuple(map(len, parts)))
+        sent = Sent(outbound, -1, letter, parts)
+        self._sent[order.letter] = sent
+        if self.waiting or not self._post(sent):
+            self.waiting.append(sent)
+        if len(self._sent) > KEPT:
+            self._trim()
+
+    def again(self, letter: str) -> bool:
+        """Send it once more under its number; False if it is not here any more."""
+        sent = self._sent.get(letter)
+        if sent is None or sent.outbound not in self._open.values():
+            return False
+        if sent.sequence >= 0:
+            sent.outbound.resend(sent.sequence, [sent.letter], [sent.parts])
+        return True
+
+    def settled(self, name: str) -> None:
+        """The next node has it."""
+        for letter in [letter for letter in self._sent if holding(letter) == name]:
+            del self._sent[letter]
+
+    def flush(self) -> bool:
+        """Try again what a full pipe refused."""
+        moved = False
+        while self.waiting and (self.waiting[0].letter.id not in self._sent or self._post(self.waiting[0])):
+            self.waiting.popleft()
+            moved = True
+        return moved
+
+    def counted(self) -> dict[str, int]:
+        """Letters and bytes sent, over all contacts so far."""
+        counts = dict(self._counts)
+        for outbound in self._open.values():
+            self._add(counts, outbound)
+        return counts | {"links": len(self._open), "no_contact": self.no_contact, "waiting": len(self.waiting)}
+
+    def forget_counts(self) -> None:
+        """Count from here on."""
+        self._counts = dict.fromkeys(self._counts, 0)
+        for outbound in self._open.values():
+            before = dict.fromkeys(self._counts, 0)
+            self._add(before, outbound)
+            for name, number in before.items():
+                self._counts[name] -= number
+
+    def close(self) -> None:
+        """Close all links at once."""
+        for contact, outbound in tuple(self._open.items()):
+            self._close(contact, outbound, 0)
+        self._open.clear()
+
+    def _post(self, sent: Sent) -> bool:
+        sequence = sent.outbound.next_sequence
+        if sent.outbound in self._open.values() and not sent.outbound.send([sent.letter], [sent.parts]):
+            return False
+        sent.sequence = sequence
+        return True
+
+    def _trim(self) -> None:
+        """Forget the oldest letters that hold no payload."""
+        for letter in [letter for letter, sent in self._sent.items() if not sent.parts][: KEPT // 8]:
+            del self._sent[letter]
+
+    def _close(self, contact: int, outbound: Outbound, linger_ms: int) -> None:
+        self._sequence[contact] = outbound.next_sequence
+        self._add(self._counts, outbound)
+        outbound.close(linger_ms)
+
+    def _add(self, counts: dict[str, int], outbound: Outbound) -> None:
+        counts["sent"] += outbound.sent_letters
+        counts["sent_bytes"] += outbound.sent_bytes
+        counts["resent"] += outbound.resent_letters
+        counts["full"] += outbound.refused.get("full", 0)

@@ -1,0 +1,244 @@
+"""Puts a live run together: tiles on a shelf, processes, links, pace; runs it; counts what came of it; leaves nothing.
+
+The run's figures come from the core as in the virtual engine; here is what only real processes have: lateness, rate,
+overruns, restarts, and the count of letters, which must add up.
+"""
+
+import gc
+import secrets
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from emulator.assemble import Assembled, Bar
+from emulator.clock import wall_s
+from emulator.core import Core
+from emulator.errors import BadInput, LedgerMismatch
+from emulator.events import Captured
+from emulator.live import control as say
+from emulator.live.answers import Answers
+from emulator.live.board import Board
+from emulator.live.crew import Crew, counted
+from emulator.live.engine import Engine
+from emulator.live.lateness import Lateness, LatenessSummary
+from emulator.live.options import LiveOptions
+from emulator.live.programs import Programs
+from emulator.live.rates import Closest, Governor, refusal
+from emulator.live.roster import Member
+from emulator.live.wait import choose_spin
+from emulator.recorder import Door
+from links.endpoints import ipc_endpoint, private_folder
+from workloads.shelf import fill
+
+PROBES = 200  # messages by which transport is measured: a fifth of a second
+HELD_BYTES = 256 << 20  # of applications' data on one node; more is refused to who offers it [guess]
+MOST_NOTES = 50  # of what went wrong with nodes, kept for the result
+
+
+class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a live run has beyond a virtual one. Lateness in emulated seconds, `floor_s` in wall seconds."""
+
+    late_s: LatenessSummary  # of all deliveries and completions
+    late_deliveries_s: LatenessSummary
+    late_completions_s: LatenessSummary
+    rate: float  # mean: emulated seconds per wall second
+    rates: list[tuple[float, float]]  # (emulated instant, rate from then on)
+    late_budget_s: float
+    overruns: int
+    restarts: int
+    resent: int
+    stale: int
+    floor_s: float  # what a message needs from order to report on this host, p99
+    start_s: float  # wall seconds from the first process to the beginning of time
+    wall_s: float
+    payload: str
+    provider: str
+    refused: dict[str, int]
+    nodes: dict[str, dict[str, int]]
+    incidents: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is assumed, for the screen and the file."""
+        if self.payload == "real":
+            return ["scenes and products travelled as that many real bytes, all zero"]
+        return ["scenes and products travelled as stated sizes, not as bytes; messages of applications as their bytes"]
+
+    @property
+    def too_late(self) -> str:
+        """Why the run is no good, "" if it is."""
+        p99 = self.late_s.p99
+        if p99 is None or p99 <= self.late_budget_s:
+            return ""
+        return (
+            f"lateness is over the budget: p99 {p99 * 1e3:.3f} ms of {self.late_budget_s * 1e3:g} ms (p50 "
+            f"{(self.late_s.p50 or 0.0) * 1e3:.3f} ms, {self.late_s.n} deliveries and completions, {self.overruns} "
+            "overruns); a slower --rate, --rate auto, or a larger --late-budget"
+        )
+
+
+class Launch:
+    """One live run, from its first process to its last."""
+
+    def __init__(self, assembled: Assembled, core: Core, options: LiveOptions, board: Board) -> None:
+        self.assembled, self.core, self.options, self.board = assembled, core, options, board
+        self.incidents: list[str] = []
+        self.handled = 0  # grows while the run goes on, also when nothing happens: for the watchdog
+        self._run = secrets.token_bytes(16)
+        self._infers = any(isinstance(event, Captured) for event in assembled.facts)
+        self._spin_s = options.spin_s if options.spin_s is not None else choose_spin()
+        problems = options.problems() + self._name_problems()
+        if problems:
+            raise BadInput("; ".join(problems))
+
+    def _name_problems(self) -> list[str]:
+        known = [node.name for node in self.assembled.world.nodes]
+        named = [("--remote", name) for name in self.options.remote]
+        named += [("--app", name) for name, _ in self.options.applications]
+        return [
+            f"{option} {name!r}: there is no such node; there are {', '.join(known[:20])}"
+            for option, name in named
+            if name not in known
+        ]
+
+    def play(self, door: Door, bar: Bar) -> LiveFigures:
+        """Run it. Raises BadInput for what cannot be and RunFailed for what went wrong."""
+        started_s = wall_s()
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(private_folder()))
+            crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
+            stack.callback(crew.close)
+            self._fill_shelf(bar)
+            advance = bar("nodes", float(len(crew.members)))
+            crew.start(lambda what, done, of: advance(float(done)))
+            floor_s = self._floor_s(crew)
+            engine = self._engine(door, crew, floor_s)
+            start_s = wall_s() - started_s
+            programs = stack.enter_context(Programs(self.options.applications, crew.members))
+            gc.collect()
+            gc.freeze()  # a collection that walks through a day of facts would take longer than light needs
+            stack.callback(gc.unfreeze)
+            advance = bar("live", engine.duration_s)
+            begun_s = wall_s()
+
+            def watch(engine: Engine) -> None:
+                self.handled += 1
+                programs.look(self._note)
+                self.board.show(engine, self.incidents)
+                advance(engine.now_s)
+
+            engine.run(watch)
+            lasted_s = wall_s() - begun_s
+            crew.finish()
+            figures = self._figures(engine, crew, floor_s, start_s, lasted_s)
+        _check_letters(figures, len(engine.leases.messages))
+        return figures
+
+    def _members(self) -> list[Member]:
+        remote = set(self.options.remote)
+        return [Member(node.name, node.kind, node.name in remote) for node in self.assembled.world.nodes]
+
+    def _engine(self, door: Door, crew: Crew, floor_s: float) -> Engine:
+        duration_s = self.core.settings.duration_s
+        closest = Closest(self.assembled.world.plan.contacts, duration_s)
+        problem = refusal(closest, duration_s, self.options.rate, floor_s) if self.options.rate is not None else ""
+        if problem:
+            raise BadInput(problem)
+        governor = Governor(closest, floor_s, self.options.late_budget_s, self.options.rate)
+        answers = Answers(self.assembled, self.core)
+        return Engine(door, crew, answers, governor, self.options, self.assembled.facts, duration_s)
+
+    def _floor_s(self, crew: Crew) -> float:
+        samples = crew.measure_floor(max(PROBES, 2 * len(crew.members)))
+        return samples[int(0.99 * (len(samples) - 1))]
+
+    def _fill_shelf(self, bar: Bar) -> None:
+        """Make the tiles that will be looked at, in a file that all nodes of this host read."""
+        if not self._infers:
+            return
+        tiles = sorted({event.task.tile for event in self.assembled.facts if isinstance(event, Captured)})
+        advance = bar("tiles", float(len(tiles)))
+        fill(self._folder / "tiles.f32", self.assembled.runner.bank, tiles, lambda done: advance(float(done)))
+
+    def _welcome(self, member: Member) -> say.Welcome:
+        scenario = self.assembled.loaded.scenario
+        far = member.remote
+        return say.Welcome(
+            node=member.name,
+            epoch=member.epoch,
+            run=self._run,
+            scenario=scenario.name,
+            scenario_sha256=self.assembled.loaded.sha256,
+            epoch_utc=scenario.epoch,
+            nodes=[node.name for node in self.assembled.world.nodes],
+            ear=self._ear(member),
+            door="" if far else ipc_endpoint(self.options.sockets or str(self._folder), f"door {member.name}"),
+            models=self._models(far),
+            products=scenario.products,
+            tiles=scenario.imaging.distinct_tiles,
+            tiles_path="" if far else str(self._folder / "tiles.f32"),
+            provider=self.options.provider,
+            threads=self.options.threads,
+            spin_s=self._spin_s,
+            held_bytes=HELD_BYTES,
+        )
+
+    def _models(self, far: bool) -> list[say.Model]:
+        if not self._infers:
+            return []
+        paths = self.assembled.runner.paths
+        if far:
+            return [say.Model(name, data=path.read_bytes()) for name, path in paths.items()]
+        return [say.Model(name, path=str(path)) for name, path in paths.items()]
+
+    def _ear(self, member: Member) -> str:
+        """Where a node is to listen: a new name for every process, so that nothing meant for a dead one reaches it."""
+        if self.options.listen:
+            return "" if member.remote else f"tcp://{self.options.host()}:*"
+        if self.options.transport == "tcp":
+            return "tcp://127.0.0.1:*"
+        return ipc_endpoint(str(self._folder), f"ear {member.name} {member.epoch}")
+
+    def _note(self, line: str) -> None:
+        if len(self.incidents) < MOST_NOTES:
+            self.incidents.append(line)
+
+    def _figures(
+        self, engine: Engine, crew: Crew, floor_s: float, start_s: float, lasted_s: float
+    ) -> LiveFigures:  # fmt: skip
+        late = Lateness()
+        late.merge(engine.late)
+        late.merge(engine.late_runs)
+        return LiveFigures(
+            late_s=late.summary(),
+            late_deliveries_s=engine.late.summary(),
+            late_completions_s=engine.late_runs.summary(),
+            rate=engine.duration_s / max(lasted_s, 1e-9),
+            rates=engine.rates,
+            late_budget_s=self.options.late_budget_s,
+            overruns=engine.overruns,
+            restarts=engine.restarts,
+            resent=engine.leases.renewed,
+            stale=engine.stale,
+            floor_s=floor_s,
+            start_s=start_s,
+            wall_s=lasted_s,
+            payload=self.options.payload,
+            provider=self.options.provider,
+            refused=dict(crew.roster.refused),
+            nodes=counted(crew.members),
+            incidents=self.incidents,
+        )
+
+
+def _check_letters(figures: LiveFigures, under_way: int) -> None:
+    """Every letter that was sent was received, or is under way, unless a process died with its counts."""
+    if figures.restarts or any("bye" in counts for counts in figures.nodes.values()):
+        return
+    total = {name: sum(counts.get(name, 0) for counts in figures.nodes.values()) for name in ("sent", "received")}
+    missing = total["sent"] - total["received"]
+    if not 0 <= missing <= under_way + sum(counts.get("waiting", 0) for counts in figures.nodes.values()):
+        raise LedgerMismatch(
+            f"nodes sent {total['sent']} letters and received {total['received']}; {under_way} were under way"
+        )

@@ -1,0 +1,80 @@
+"""What is under way and must be heard of again: messages between nodes, and runs on processors.
+
+A message has one lease at a time. Who does not report it in time is asked to send it again; who cannot is answered with
+a fact, so that nothing is ever waited for without end. Wall instants; no clock here.
+"""
+
+import msgspec
+
+from emulator.orders import Run, Send
+
+GRACE_S = 2.0  # wall seconds after it is due until a message is asked for again; a thousand times p99 [guess]
+TRIES = 3  # times it is sent again before it counts as lost
+RUN_GRACE_S = 60.0  # wall seconds that an inference may be late before its node counts as hung [guess]
+
+
+class Lease(msgspec.Struct):
+    """A message on one hop, and until when (wall) its receiver may be silent."""
+
+    order: Send
+    attempt: int
+    letter: str
+    expires_s: float
+    tries: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As the core's transport names messages."""
+        return (self.order.task, self.order.what)
+
+
+class RunLease(msgspec.Struct):
+    """A run on a processor, and until when (wall) its node may be silent."""
+
+    order: Run
+    expires_s: float
+
+
+class Leases:
+    """All of them."""
+
+    def __init__(self) -> None:
+        self.messages: dict[tuple[str, str], Lease] = {}
+        self.runs: dict[int, RunLease] = {}
+        self.by_contact: dict[int, int] = {}  # contact -> leases on it
+        self.renewed = 0
+
+    def grant(self, lease: Lease) -> Lease | None:
+        """Enter a message; returns the older lease that it replaces, if there is one."""
+        older = self.end(lease.key)
+        self.messages[lease.key] = lease
+        contact = lease.order.contact
+        self.by_contact[contact] = self.by_contact.get(contact, 0) + 1
+        return older
+
+    def end(self, key: tuple[str, str]) -> Lease | None:
+        """Strike a message off; returns its lease."""
+        lease = self.messages.pop(key, None)
+        if lease is not None:
+            self.by_contact[lease.order.contact] -= 1
+        return lease
+
+    def settled(self, key: tuple[str, str], letter: str, node: str) -> Lease | None:
+        """The receiver has a message: its lease, or None if this is an echo of something else."""
+        lease = self.messages.get(key)
+        if lease is None or lease.letter != letter or lease.order.to != node:
+            return None
+        return self.end(key)
+
+    def expired(self, now_s: float) -> list[Lease]:
+        """Messages nobody has reported in time; each gets time for another try."""
+        late = [lease for lease in self.messages.values() if lease.expires_s < now_s]
+        for lease in late:
+            lease.tries += 1
+            lease.expires_s = now_s + GRACE_S
+        self.renewed += len(late)
+        return late
+
+    def hung(self, now_s: float) -> list[RunLease]:
+        """Runs that should be over long since."""
+        return [lease for lease in self.runs.values() if lease.expires_s < now_s]

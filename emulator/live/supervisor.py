@@ -1,0 +1,139 @@
+"""Starts the processes of nodes, notices when one dies, and leaves none behind.
+
+New processes are started, never forked, in a session of their own, so that an interrupt at the terminal reaches the
+coordinator alone. Each holds the end of a pipe whose other end is here: when this process is gone, however it went,
+they know.
+"""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from emulator.live.join import Introduction
+
+LOG_LINES = 20  # of a dead process, in the error
+MOST_LOG_BYTES = 65_536  # read back of a log
+KILL_S = 5.0  # wall seconds that a process may take to end by itself
+
+
+class Death(msgspec.Struct, frozen=True):
+    """A process that ended: its exit code (negative: the signal) and the end of its log."""
+
+    node: str
+    pid: int
+    code: int
+    log: str
+
+    def __str__(self) -> str:
+        how = f"was killed by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
+        return f"{self.node} (process {self.pid}) {how}" + (f"; its last words:\n{self.log}" if self.log else "")
+
+
+class Supervisor:
+    """The processes of one run's nodes, by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: dict[str, Path] = {}
+        self._by_fd: dict[int, str] = {}
+        self._started = 0
+
+    def start(self, introduction: Introduction) -> int | None:
+        """Start a node's process; returns a descriptor that becomes readable when it dies, where there is such."""
+        self._started += 1
+        log = self._folder / f"node-{self._started}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "emulator.live.join"],
+                stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        node = introduction.node
+        self._running[node], self._logs[node] = process, log
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):  # it died at once, which `deaths` will tell
+                process.stdin.write(msgspec.json.encode(introduction) + b"\n")
+                process.stdin.flush()
+        if not hasattr(os, "pidfd_open"):
+            return None
+        fd = os.pidfd_open(process.pid)
+        self._by_fd[fd] = node
+        return fd
+
+    def pid(self, node: str) -> int | None:
+        """The process of a node, if it runs here."""
+        process = self._running.get(node)
+        return None if process is None else process.pid
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Node and process of all that run."""
+        return {node: process.pid for node, process in self._running.items()}
+
+    def deaths(self) -> tuple[list[Death], list[int]]:
+        """Who has died since the last call, and the descriptors that are closed now."""
+        found: list[Death] = []
+        for node, process in tuple(self._running.items()):
+            code = process.poll()
+            if code is not None:
+                found.append(Death(node, process.pid, code, self._last_words(node)))
+                self._forget(node)
+        closed = [fd for fd, node in self._by_fd.items() if node not in self._running]
+        return found, closed
+
+    def closed(self, fd: int) -> None:
+        """Close the descriptor of a process that is gone; wait for it no more before."""
+        del self._by_fd[fd]
+        os.close(fd)
+
+    def kill(self, node: str) -> None:
+        """End a process at once, as a failing computer does."""
+        process = self._running.get(node)
+        if process is not None:
+            process.kill()
+
+    def reap(self, node: str) -> None:
+        """Wait until a process that was killed is gone."""
+        process = self._running.get(node)
+        if process is not None:
+            process.wait()
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Of processes, as returned by `start` and not closed yet."""
+        return tuple(self._by_fd)
+
+    def stop(self, patience_s: float = KILL_S) -> list[Death]:
+        """Wait until all have ended by themselves, then end the rest; returns those that had to be killed or failed."""
+        found: list[Death] = []
+        for node, process in tuple(self._running.items()):
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                code = process.wait(timeout=patience_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+                patience_s = 0.1  # the others have had their time too
+            if code != 0:
+                found.append(Death(node, process.pid, code, self._last_words(node)))
+            self._forget(node)
+        for fd in tuple(self._by_fd):
+            self.closed(fd)
+        return found
+
+    def _forget(self, node: str) -> None:
+        process = self._running.pop(node)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+
+    def _last_words(self, node: str) -> str:
+        with suppress(OSError), self._logs[node].open("rb") as log:
+            log.seek(max(0, self._logs[node].stat().st_size - MOST_LOG_BYTES))
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+        return ""
