@@ -4,7 +4,8 @@ Run it from the repository's root: `python -m benchmarks.link_throughput`. Both 
 (high-water mark) and order of play: in turns, each pair of processes started once, and a round is timed at the sender
 from its first message to the receiver's word that all bytes are there. Bare pyzmq is the plainest good use: a loop of
 `send` and of `recv`, `copy=False` from 10 kB on. Ours makes each letter, encodes, checksums, numbers, decodes, drops
-duplicates and reads each payload as a view; letters go in batches, as an agent sends what is due together.
+duplicates and reads each payload as a view; letters go in batches, as an agent sends what is due together. Sender and
+receiver have a core each, on both sides: left to itself, Linux often puts both on one core, and that is then measured.
 """
 
 import json
@@ -12,7 +13,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
@@ -44,15 +46,30 @@ CASES = (Case(100, 256_000, 64), Case(10_000, 48_000, 16), Case(1_000_000, 1_000
 TARGET = 0.8  # of bare pyzmq
 
 
-class Link:
-    """A sender here and a receiver in a process of its own; `close` ends both."""
+@contextmanager
+def apart() -> Iterator[frozenset[int]]:
+    """Keeps this process's new threads on one core, and gives the other cores for the receivers."""
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        yield frozenset()
+        return
+    cores = os.sched_getaffinity(0)
+    mine = min(cores)
+    os.sched_setaffinity(0, {mine})
+    try:
+        yield frozenset(cores - {mine})
+    finally:
+        os.sched_setaffinity(0, cores)
 
-    def __init__(self, receiver: Callable[[str, Connection], None]) -> None:
+
+class Link:
+    """A sender here and a receiver in a process of its own, on `cores` if there are any; `close` ends both."""
+
+    def __init__(self, receiver: Callable[[str, Connection], None], cores: frozenset[int]) -> None:
         self.folder = tempfile.mkdtemp(prefix="om-")
         self.endpoint = f"ipc://{self.folder}/ear"
         spawn = get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=receiver, args=(self.endpoint, theirs), daemon=True)
+        self.process = spawn.Process(target=_on, args=(receiver, cores, self.endpoint, theirs), daemon=True)
         self.process.start()
         theirs.close()
         self.context = zmq.Context()
@@ -90,8 +107,8 @@ class Link:
 class Bare(Link):
     """pyzmq alone."""
 
-    def __init__(self) -> None:
-        super().__init__(bare_receiver)
+    def __init__(self, cores: frozenset[int] = frozenset()) -> None:
+        super().__init__(bare_receiver, cores)
         self.socket = self.context.socket(zmq.PUSH)
         self.socket.set_hwm(QUEUE)
         self.socket.sndtimeo = PATIENCE_MS
@@ -114,8 +131,8 @@ class Bare(Link):
 class Ours(Link):
     """The wire of `links`."""
 
-    def __init__(self) -> None:
-        super().__init__(our_receiver)
+    def __init__(self, cores: frozenset[int] = frozenset()) -> None:
+        super().__init__(our_receiver, cores)
         self.outbound = Outbound(self.context, self.endpoint, RUN, "SCS-01 A", 1, 0, Limits(), queue=QUEUE)
 
     def put(self, case: Case, payload: bytes) -> None:
@@ -135,6 +152,12 @@ class Ours(Link):
     def close(self) -> None:
         self.outbound.close()
         super().close()
+
+
+def _on(receiver: Callable[[str, Connection], None], cores: frozenset[int], endpoint: str, pipe: Connection) -> None:
+    if cores:
+        os.sched_setaffinity(0, cores)
+    receiver(endpoint, pipe)
 
 
 def bare_receiver(endpoint: str, pipe: Connection) -> None:
@@ -179,28 +202,32 @@ def our_receiver(endpoint: str, pipe: Connection) -> None:
 
 def measure(rounds: int = ROUNDS, cases: tuple[Case, ...] = CASES) -> dict[str, Any]:
     """Medians of `rounds` rounds of each side, in turns: per size messages and bytes per second, and their ratio."""
-    bare, ours = Bare(), Ours()
-    found = []
-    try:
-        for case in cases:
-            pairs = [(bare.transfer(case), ours.transfer(case)) for _ in range(rounds + 1)][1:]  # the first warms up
-            bare_rate, our_rate = median(b for b, _ in pairs), median(o for _, o in pairs)
-            found.append(
-                {
-                    "size_bytes": case.size_bytes,
-                    "batch": case.batch,
-                    "messages": case.messages,
-                    "bare_messages_per_s": bare_rate,
-                    "messages_per_s": our_rate,
-                    "bytes_per_s": our_rate * case.size_bytes,
-                    "share_of_bare": median(o / b for b, o in pairs),
-                    "shares": sorted(round(o / b, 3) for b, o in pairs),
-                }
-            )
-    finally:
-        bare.close()
-        ours.close()
+    with apart() as cores:
+        bare, ours = Bare(cores), Ours(cores)
+        try:
+            found = [
+                _row(case, [(bare.transfer(case), ours.transfer(case)) for _ in range(rounds + 1)]) for case in cases
+            ]
+        finally:
+            bare.close()
+            ours.close()
     return {"rounds": rounds, "queue": QUEUE, "target_share": TARGET, "sizes": found}
+
+
+def _row(case: Case, pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """What is said of one size; of pairs (bare, ours) of messages per second the first warmed up."""
+    bare, ours = zip(*pairs[1:], strict=True)
+    shares = [mine / plain for plain, mine in pairs[1:]]
+    return {
+        "size_bytes": case.size_bytes,
+        "batch": case.batch,
+        "messages": case.messages,
+        "bare_messages_per_s": median(bare),
+        "messages_per_s": median(ours),
+        "bytes_per_s": median(ours) * case.size_bytes,
+        "share_of_bare": median(shares),
+        "shares": sorted(round(share, 3) for share in shares),
+    }
 
 
 def main() -> None:
@@ -214,9 +241,11 @@ def main() -> None:
         "  size, bytes  letters per message  bare, messages/s  ours, messages/s    GB/s  ours / bare  (least to most)"
     )
     for row in figures["sizes"]:
+        shares = row["shares"]
         print(
-            f"{row['size_bytes']:13,} {row['batch']:20} {row['bare_messages_per_s']:17,.0f} {row['messages_per_s']:17,.0f}"
-            f" {row['bytes_per_s'] / 1e9:7.2f} {row['share_of_bare']:12.2f}  ({row['shares'][0]:.2f} to {row['shares'][-1]:.2f})"
+            f"{row['size_bytes']:13,} {row['batch']:20} {row['bare_messages_per_s']:17,.0f}"
+            f" {row['messages_per_s']:17,.0f} {row['bytes_per_s'] / 1e9:7.2f}"
+            f" {row['share_of_bare']:12.2f}  ({shares[0]:.2f} to {shares[-1]:.2f})"
         )
 
 

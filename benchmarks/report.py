@@ -76,24 +76,25 @@ def table(of: dict[str, Any]) -> str:
     for entry in of["benchmarks"]:
         figures = entry["figures"]
         rates = ", ".join(f"{_number(figures[unit])} {unit}/s" for unit in entry["rates"])
-        values = ", ".join(f"{figures[unit]:,.0f} {unit}" for unit in entry["values"])
+        values = ", ".join(f"{_number(figures[unit])} {unit}" for unit in entry["values"])
         against = f"{entry['baseline']}: {_seconds(entry['baseline_s'])}" if "baseline" in entry else ""
         ratio = f"{figures['ratio']:.2f}" if "ratio" in figures else ""
-        targets = "; ".join(_target(figures, *target) for target in entry["targets"])
+        targets = "; ".join(_target(entry, *target) for target in entry["targets"])
         cells = (entry["title"], _seconds(figures["s"]), values or rates, against, ratio, targets)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _target(figures: dict[str, float], figure: str, relation: str, limit: float) -> str:
+def _target(entry: Entry, figure: str, relation: str, limit: float) -> str:
+    figures = entry["figures"]
     met = figures[figure] >= limit if relation == ">=" else figures[figure] <= limit
     sign = "≥" if relation == ">=" else "≤"
     if figure == "s":
         text = f"{sign} {_seconds(limit)}"
     elif figure == "ratio":
         text = f"{sign} {limit:g} x baseline"
-    elif figure == "MB":
-        text = f"{sign} {limit:g} MB"
+    elif figure in entry["values"]:
+        text = f"{sign} {_number(limit)} {figure}"
     else:
         text = f"{sign} {_number(limit)} {figure}/s"
     return f"{text}: {'met' if met else '**missed**'}"

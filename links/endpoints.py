@@ -127,6 +127,48 @@ def connect(socket: zmq.Socket[bytes], endpoint: str) -> None:
         raise _refusal(endpoint, f"cannot be connected to: {zmq.strerror(error.errno or 0)}") from error
 
 
+def host_of(endpoint: str) -> str:
+    """The host of a tcp endpoint as endpoints write it: an IPv6 address in brackets. Raises WireError as `parse`."""
+    where = parse(endpoint).where
+    return f"[{where}]" if ":" in where else where
+
+
+def resolved(endpoint: str) -> Endpoint:
+    """A tcp endpoint with its host's address in place of its name. Raises WireError as `connect`."""
+    parsed = parse(endpoint)
+    return Endpoint("tcp", _resolved(endpoint, parsed)[1], parsed.port)
+
+
+def own_address(endpoint: str) -> str:
+    """The address of this host from which a way leads to a tcp endpoint, as endpoints write it; asks nobody.
+
+    Raises WireError as `connect`, and where no way leads there.
+    """
+    parsed = parse(endpoint)
+    family, address = _resolved(endpoint, parsed)
+    with sockets.socket(family, sockets.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, parsed.port or 1))  # chooses a way; a datagram socket sends nothing for that
+        except OSError as error:
+            raise _refusal(endpoint, f"cannot be reached from here: {error.strerror or error}") from error
+        own = str(probe.getsockname()[0])
+    return f"[{own}]" if ":" in own else own
+
+
+def check_free(endpoint: str) -> None:
+    """Raise WireError, as `bind` would, if a tcp endpoint cannot be bound now: taken, or no address of this host."""
+    parsed = parse(endpoint)
+    family, address = _resolved(endpoint, parsed)
+    with sockets.socket(family) as probe:
+        probe.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)  # as libzmq does: for ports left just now
+        try:
+            probe.bind((address, parsed.port))
+            probe.listen()
+        except OSError as error:
+            why = CAUSES.get(error.errno or 0, error.strerror or str(error))
+            raise _refusal(endpoint, f"cannot be bound: {why}") from error
+
+
 @contextmanager
 def private_folder() -> Iterator[str]:
     """A new folder that only this user may enter (0700), for ipc sockets; gone afterwards with all in it.
@@ -208,15 +250,21 @@ def _numeric(socket: zmq.Socket[bytes], endpoint: str, parsed: Endpoint) -> str:
     """The endpoint as ZeroMQ takes it, its name resolved; lets the socket speak IPv6 where it must."""
     if parsed.transport == "ipc" or parsed.where == "*":
         return str(parsed)
+    family, address = _resolved(endpoint, parsed)
+    if family == sockets.AF_INET6:
+        socket.setsockopt(zmq.IPV6, 1)
+    return str(Endpoint("tcp", address, parsed.port))
+
+
+def _resolved(endpoint: str, parsed: Endpoint) -> tuple[sockets.AddressFamily, str]:
+    """Family and address of a tcp endpoint's host, IPv4 if it has one. Raises WireError if its name has none."""
     where = "127.0.0.1" if parsed.where.lower() == "localhost" else parsed.where  # RFC 6761 6.3: always loopback
     try:
         found = sockets.getaddrinfo(where, None, type=sockets.SOCK_STREAM)
     except OSError as error:
         raise _refusal(endpoint, f"has a host that does not resolve ({error.strerror}); check its name") from error
     family, *_, address = min(found, key=lambda each: each[0] != sockets.AF_INET)
-    if family == sockets.AF_INET6:
-        socket.setsockopt(zmq.IPV6, 1)
-    return str(Endpoint("tcp", str(address[0]), parsed.port))
+    return family, str(address[0])
 
 
 def _refuse_taken(endpoint: str, path: str) -> None:

@@ -3,7 +3,7 @@
 No sockets, no clock. One envelope carries letters of one contact, numbered in a row. Its first frame is a fixed
 prefix, the header and the small payloads; every large payload is a frame of its own and is never copied:
 
-    frame 0    magic 2 | version 2 | checksum 4 | length of the header 4 | header (msgpack) | payloads (msgpack)
+    frame 0    magic 2 | version 2 | checksum 8 | length of the header 4 | header (msgpack) | payloads (msgpack)
     frame 1..  one large payload each, in the order of letters and parts
 
 Payloads are one list of parts for each letter: bytes, or in place of a large part its length. Integers of the prefix
@@ -14,18 +14,18 @@ refused with a code; sizes and counts are checked before anything is decoded.
 from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Annotated, Literal
-from zlib import crc32
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
 from links.errors import WireError
 
 VERSION = 1
 MAGIC = b"OM"
-PREFIX = Struct("<2sHII")  # magic, version, checksum, length of the header
-SUMMED_FROM = 8  # bytes: where the prefix goes on after the checksum
+PREFIX = Struct("<2sHQI")  # magic, version, checksum, length of the header
+SUMMED_FROM = 12  # bytes: where the prefix goes on after the checksum
 RUN_BYTES = 16  # 128 random bits: no two runs have the same by chance
-WHOLE_BYTES = 10_000  # from here on a part is a frame of its own: one more frame costs what copying 10 kB costs
+WHOLE_BYTES = 65_536  # from here on a part is a frame of its own: pyzmq's own threshold; at 10 kB a copy is quicker
 NAME_CHARS = 200  # far above any satellite's name [guess]
 LATEST_S = 1e12  # 30,000 years: what an instant may be, which keeps NaN and infinity out
 
@@ -122,10 +122,8 @@ def decode(frames: Sequence[Buffer], limits: Limits, run: bytes) -> tuple[Envelo
         envelope = _headers.decode(head[PREFIX.size : start])
         if envelope.run != run:
             raise Refused("run", f"a message of run {envelope.run.hex()}; this is {run.hex()}")
-        if len(frames) == 1:
-            payloads = _small.decode(head[start:])
-        else:
-            payloads = _whole(_mixed.decode(head[start:]), frames)
+        tail = head[start:]
+        payloads = _small.decode(tail) if len(frames) == 1 else _whole(_mixed.decode(tail), frames)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Refused("malformed", str(error)) from None
     letters = envelope.letters
@@ -204,7 +202,7 @@ def _header_bytes(head: memoryview, frames: Sequence[Buffer], limits: Limits) ->
 
 
 def _checksum(head: Buffer, frames: Sequence[Buffer]) -> int:
-    found = crc32(memoryview(head)[SUMMED_FROM:])
+    found = xxh3_64_intdigest(memoryview(head)[SUMMED_FROM:])
     for k in range(1, len(frames)):
-        found = crc32(frames[k], found)
+        found = xxh3_64_intdigest(frames[k], found)  # the sum so far is the seed: order counts
     return found

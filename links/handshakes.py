@@ -43,6 +43,10 @@ What = Literal[
     "accepted", "ready", "lost", "wrong_client_key", "wrong_server_key", "not_secured", "not_zeromq", "hung_up",
     "silent", "no_gate", "unreachable", "no_more_files",
 ]  # fmt: skip
+# What a bound socket's watch has of those who were not let in.
+STRANGE: frozenset[What] = frozenset(
+    ("wrong_client_key", "wrong_server_key", "not_secured", "not_zeromq", "hung_up", "silent", "no_gate")
+)
 FINAL: dict[What, str] = {  # ZeroMQ tries no more after these
     "wrong_client_key": "refuses this key: use the key file that it was started with",
     "wrong_server_key": "cannot read what was sent with this key: use the key file that it was started with",

@@ -21,6 +21,9 @@ QUEUE = 1000  # ZeroMQ messages held at each end of a connection at most: ZeroMQ
 SENDERS = 4096  # peers an ear keeps account of: more than the 1,584 nodes of the largest constellation here
 CONTACTS = 8  # contacts kept per peer: a pair has one at a time, numbered in the order of time; the rest is slack
 
+# plain integers: `|` and `&` of pyzmq's enums cost a microsecond each
+NOBLOCK, MORE, READABLE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE), int(zmq.POLLIN)
+
 Secure = Callable[["zmq.Socket[bytes]"], None]
 
 
@@ -168,7 +171,7 @@ class Ear:
     @property
     def waiting(self) -> bool:
         """Whether a message can be received now."""
-        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return int(self.socket.getsockopt(zmq.EVENTS)) & READABLE != 0
 
     def close(self) -> None:
         """Close; what was not received is lost."""
@@ -187,7 +190,7 @@ class Ear:
             return
         sender, epoch, contact = envelope.sender, envelope.epoch, envelope.contact
         # of equal length, as decode has seen to; strict costs as much as the rest of the loop
-        numbered = zip(letters, count(first), payloads)  # noqa: B905
+        numbered = zip(letters, count(first), payloads)
         if window.admit_run(first, len(letters)):
             found += [Receipt(letter, sender, epoch, number, contact, parts) for letter, number, parts in numbered]
             return
@@ -235,10 +238,6 @@ class _Peer:
         return window
 
 
-NOBLOCK = int(zmq.NOBLOCK)  # plain integers: an enum's `|` costs a microsecond
-MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
-
-
 def is_local(endpoint: str) -> bool:
     """Whether only this machine can reach an endpoint: ipc, inproc, or tcp on the loopback."""
     scheme, _, rest = endpoint.partition("://")
@@ -260,6 +259,8 @@ def _open(
         raise WireError(f"{endpoint} is open to strangers: give CURVE keys, or stay on ipc or the loopback")
     socket: zmq.Socket[bytes] = context.socket(kind)
     socket.set_hwm(queue)
+    if endpoint.startswith("tcp://["):
+        socket.setsockopt(zmq.IPV6, 1)
     if secure is not None:
         secure(socket)
     return socket

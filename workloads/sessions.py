@@ -6,6 +6,7 @@ probability of cloud, (batch, ...), whose mean over the tile is the cloud fracti
 """
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,19 @@ class Engine:
             first = np.asarray(self.session.run(None, feed)[0])
         except Exception as error:  # onnxruntime's errors share no base of their own
             raise ModelError(f"{self.name}: onnxruntime could not run it: {str(error)[:300]}") from error
-        if first.dtype.kind == "f" and not np.isfinite(first).all():
+        rows = first.reshape(len(first), -1) if first.ndim > 1 else first[..., np.newaxis]
+        sums = np.add.reduce(rows, axis=-1, dtype=np.float64) if first.dtype.kind in "fiu" else np.zeros(1)
+        if not all(map(isfinite, sums.flat)):  # one NaN or infinity shows in its sum
             raise ModelError(f"{self.name}: its answer holds NaN or infinity: the model is broken or of another input")
         if not self.screens:
             return [None] * len(tiles)
-        if first.ndim < 1 or len(first) != self.batch or first.min() < -SLACK or first.max() > 1 + SLACK:
+        least, greatest = (first.min(), first.max()) if first.size else (0.0, 0.0)
+        if not first.size or first.ndim < 1 or len(first) != self.batch or least < -SLACK or greatest > 1 + SLACK:
             raise ModelError(
                 f"{self.name}: a cloud screener answers probabilities 0..1, one or more to a tile; this one gave shape "
-                f"{first.shape} from {first.min()} to {first.max()}"
+                f"{first.shape} from {least} to {greatest}"
             )
-        means = first.reshape(self.batch, -1).mean(axis=1, dtype=np.float64)[: len(tiles)]
+        means = sums[: len(tiles)] / rows.shape[-1]
         return [round(min(max(float(mean), 0.0), 1.0), FRACTION_DIGITS) for mean in means]
 
 

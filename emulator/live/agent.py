@@ -13,7 +13,7 @@ import msgspec
 import zmq
 
 from emulator.clock import wall_s
-from emulator.errors import RunFailed
+from emulator.errors import BadInput, RunFailed
 from emulator.live import control as say
 from emulator.live.app_requests import Offer
 from emulator.live.cargo import Cargo, Tag, tag_of
@@ -35,6 +35,14 @@ RETRY_S = 2e-3  # wall seconds until a full pipe is tried again
 _decode = msgspec.msgpack.Decoder(say.ToNode).decode
 
 
+class Struck(Exception):
+    """The scenario has this node fail; `comes_back`: another process is to take its place."""
+
+    def __init__(self, comes_back: bool) -> None:
+        super().__init__(comes_back)
+        self.comes_back = comes_back
+
+
 class Agent:
     """One node, from its welcome to its farewell."""
 
@@ -52,12 +60,13 @@ class Agent:
         self.pace: Pace | None = None
         self.limits = Limits()
         self.exits = Exits(context, welcome, self.limits, keys)
-        self.ear = Ear(context, welcome.ear, welcome.run, self.limits, self.exits.admit)
+        self.ear = Ear(context, welcome.ear, welcome.run, self.limits, self.exits.admit if keys is not None else None)
         self.reception = Reception(context, welcome, self.now_s, self.rate)
         self.cargo = Cargo(welcome.held_bytes)
         self.worker = Worker(welcome, folder)
-        self.releases: Releases[Receipt | Done] = Releases()
-        self._arrivals: dict[str, float] = {}  # when what is held came, on the wall
+        self.releases: Releases[tuple[float, Receipt] | Done] = Releases()  # letters with when they came, on the wall
+        self._heard_before = (0, 0)
+        self._ear_full = False  # there is more in it than was taken
         self._flying_bytes = 0  # held until they are due
         self.forgotten: set[str] = set()
         self.left: set[int] = set()
@@ -73,15 +82,20 @@ class Agent:
 
     def rate(self) -> float:
         """Emulated seconds per wall second; 0 before time begins."""
-        return self.pace.rate(wall_s()) if self.pace is not None else 0.0
+        now_wall_s = wall_s()
+        if self.pace is None or self.pace.emulated(now_wall_s) < 0.0:
+            return 0.0
+        return self.pace.rate(now_wall_s)
 
     def serve(self) -> None:
         """Until the coordinator says that the run is over, or is gone."""
         self.tell(say.Ready(self.ear.endpoint, self.reception.endpoint))
         self.worker.start()
+        ready = {self.ear.fd, self.reception.fd, self.worker.fd}
         while not self.finished:
-            self._work()  # sending may use up a socket's wake-up, so look at all of them until nothing is left
-            if self._alone(self.waiter.wait(self._until_s())):
+            self._work(ready)
+            ready = self.waiter.wait(self._until_s())
+            if self._alone(ready):
                 return
         self.tell(say.Farewell(self._counted()))
 
@@ -101,19 +115,25 @@ class Agent:
         until_s = self._next_beat_s
         if due_s is not None and self.pace is not None:
             until_s = min(until_s, self.pace.wall(due_s))
-        if self.exits.waiting or self.reception.held_back:
+        if self.exits.waiting or self.reception.held_back or self._ear_full:
             until_s = min(until_s, wall_s() + RETRY_S)
         return until_s
 
-    def _work(self) -> None:
-        busy = True
-        while busy and not self.finished:
-            busy = self._release()
-            busy |= self._hear_control()
-            busy |= self._hear_peers()
-            busy |= self._hear_applications()
-            busy |= self._hear_worker()
-            busy |= self.exits.flush()
+    def _work(self, ready: set[int]) -> None:
+        """See to what is due and to the sockets that are ready.
+
+        Sending on a socket may use up the wake-up of what came in there: control and door are asked until they have
+        nothing, after the last word that was said to them.
+        """
+        self._release()
+        if self.ear.fd in ready or self._ear_full:
+            self._ear_full = self._hear_peers()
+        if self.worker.fd in ready:
+            self._hear_worker()
+        if self.exits.waiting:
+            self.exits.flush()
+        while not self.finished and (self._hear_control() | self._hear_applications()):
+            self._release()
         now_wall_s = wall_s()
         if now_wall_s >= self._next_beat_s:
             self._next_beat_s = now_wall_s + BEAT_S
@@ -121,35 +141,35 @@ class Agent:
 
     # what is due
 
-    def _release(self) -> bool:
+    def _release(self) -> None:
         pace = self.pace
         due_s = self.releases.next_due_s()
         if due_s is None or pace is None or pace.emulated(wall_s()) < due_s:
-            return False
+            return
         for due_s, item in self.releases.pop_due(pace.emulated(wall_s())):
             now_s = pace.emulated(wall_s())
             if isinstance(item, Done):
                 self._report(item, now_s)
                 continue
-            self._flying_bytes -= sum(item.letter.lengths)
-            if item.letter.id in self.forgotten:
-                self.forgotten.discard(item.letter.id)
+            came_s, receipt = item
+            self._flying_bytes -= sum(map(len, receipt.parts))
+            if receipt.letter.id in self.forgotten:
+                self.forgotten.discard(receipt.letter.id)
                 self.counts["forgotten"] += 1
             else:
-                self._arrived(item, now_s, now_s - due_s)
-        return True
+                self._arrived(receipt, came_s, now_s, now_s - due_s)
 
-    def _arrived(self, receipt: Receipt, now_s: float, late_s: float) -> None:
+    def _arrived(self, receipt: Receipt, came_s: float, now_s: float, late_s: float) -> None:
         """The last bit is here: to the application, if this is where it was going, and to the coordinator's notice."""
         letter = receipt.letter
-        if letter.id.startswith("bundle:"):
+        if letter.id.startswith("bundle:") and receipt.parts:
             tag = tag_of(receipt.parts[0])
             if tag.target == self.welcome.node:
-                self.reception.deliver(tag, letter, now_s, receipt.parts[1:])
+                self.reception.deliver(tag, say.letter_parts(letter.id)[2], now_s, receipt.parts[1:])
             else:
                 self.cargo.keep(say.holding(letter.id), receipt.parts)
         self.counts["released"] += 1
-        self.tell(say.Got(letter.id, self._arrivals.pop(letter.id, 0.0), now_s, late_s))
+        self.tell(say.Got(letter.id, came_s, now_s, late_s))
 
     def _report(self, done: Done, now_s: float) -> None:
         order = done.order
@@ -166,20 +186,18 @@ class Agent:
     # what is heard
 
     def _hear_peers(self) -> bool:
+        """Whether there may be more, which is not announced again."""
         if self._flying_bytes > MOST_FLYING_BYTES:
-            return False  # pipes fill up, and senders wait, until something is released
+            return True  # pipes fill up, and senders wait, until something is released
         receipts = self.ear.receive(MOST_AT_ONCE)
-        if not receipts:
-            return False
         came_s = wall_s()
         self.counts["received"] += len(receipts)
         for receipt in receipts:
-            self._arrivals[receipt.letter.id] = came_s
-            self._flying_bytes += sum(receipt.letter.lengths)
-            self.releases.push(receipt.letter.due_s, receipt)
-        return True
+            self._flying_bytes += sum(map(len, receipt.parts))
+            self.releases.push(receipt.letter.due_s, (came_s, receipt))
+        return self.ear.waiting
 
-    def _hear_worker(self) -> bool:
+    def _hear_worker(self) -> None:
         worker = self.worker
         worker.clear()
         if self._loading and (worker.loaded_s is not None or worker.broken):
@@ -187,11 +205,9 @@ class Agent:
             if worker.broken:
                 raise RunFailed(f"the models cannot be loaded: {worker.broken}")
             self.tell(say.Loaded(worker.loaded_s or 0.0))
-        found = bool(worker.done)
         while worker.done:
             done = worker.done.popleft()
             self.releases.push(done.order.finish_s, done)
-        return found
 
     def _hear_applications(self) -> bool:
         requests = self.reception.receive(MOST_AT_ONCE)
@@ -212,6 +228,8 @@ class Agent:
             self.reception.refuse(offer, *problem)
             return
         bundle = self.reception.accept(offer)
+        if tag.target == self.welcome.node:  # no link leads from a node to itself
+            self.reception.deliver(tag, bundle, tag.offered_s, offer.payload)
         self.cargo.keep(f"bundle:{bundle}", parts)
         size_bytes = max(1, offer.size_bytes, sum(map(len, parts)))
         self.tell(say.Offer(bundle, offer.to, size_bytes, offer.priority, tag.offered_s))
@@ -240,6 +258,7 @@ class Agent:
         self.pace = pace
         self.counts.clear()  # what went before was to measure transport
         self.exits.forget_counts()
+        self._heard_before = (self.ear.received_bytes, self.ear.duplicates)
 
     def _turn(self, order: say.Turn) -> None:
         if self.pace is not None:
@@ -247,7 +266,7 @@ class Agent:
 
     def _shift(self, order: say.Shift) -> None:
         if self.pace is not None:
-            self.pace = self.pace.shifted(order.offset_s - self.pace.offset_s)
+            self.pace.lead(wall_s(), order.offset_s)
 
     def _ping(self, order: say.Ping) -> None:
         came_s = wall_s()
@@ -260,13 +279,19 @@ class Agent:
         if not self.exits.again(order.letter):
             self.tell(say.Stuck(order.letter))
 
-    def _settled(self, order: say.Settled) -> None:
-        self.cargo.drop(order.holding)
-        self.exits.settled(order.holding)
+    def _news(self, order: say.News) -> None:
+        gone = {*order.settled, *(f"bundle:{fate.bundle}" for fate in order.fates)}
+        for holding in gone:
+            self.cargo.drop(holding)
+        self.exits.settled(gone)
+        for fate in order.fates:
+            self.reception.fate(fate.bundle, fate.how, fate.reason)
 
-    def _fate(self, order: say.Fate) -> None:
-        self.cargo.drop(f"bundle:{order.bundle}")
-        self.reception.fate(order.bundle, order.how, order.reason)
+    def _fail(self, order: say.Fail) -> None:
+        raise Struck(order.comes_back)
+
+    def _unwelcome(self, order: say.Unwelcome) -> None:
+        raise BadInput(order.problem)  # let in, and put out again
 
     def _finish(self, order: say.Finish) -> None:
         self.finished = True
@@ -276,8 +301,8 @@ class Agent:
         counts = dict(self.counts)
         counts |= self.exits.counted() | self.reception.counted()
         counts |= {f"refused: {code}": n for code, n in self.ear.refused.items()}
-        counts["received_bytes"] = self.ear.received_bytes
-        counts["duplicates"] = self.ear.duplicates
+        counts["received_bytes"] = self.ear.received_bytes - self._heard_before[0]
+        counts["duplicates"] = self.ear.duplicates - self._heard_before[1]
         counts["held"] = len(self.releases)
         counts["held_bytes"] = self.cargo.held_bytes
         return counts
@@ -291,11 +316,12 @@ class Agent:
         say.Unlink: lambda self, order: self.exits.shut(order.contact),
         say.Put: _put,
         say.Again: _again,
-        say.Settled: _settled,
+        say.News: _news,
         say.Forget: lambda self, order: self.forgotten.add(order.letter),
         say.Infer: lambda self, order: self.worker.submit(order),
         say.Leave: lambda self, order: self.left.add(order.run),
-        say.Fate: _fate,
         say.Reply: lambda self, order: self.reception.reply(order.token, order.fields),
+        say.Fail: _fail,
+        say.Unwelcome: _unwelcome,
         say.Finish: _finish,
     }

@@ -5,13 +5,14 @@ Everything that cannot be is refused here, before anything is assembled.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import BadInput
 from emulator.live.rates import AUTO, LATE_BUDGET_S
 
 if TYPE_CHECKING:
     from emulator.live.options import LiveOptions
+    from links.faulty import Faults
     from links.keys import Keys
 
 
@@ -31,6 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--app", action="append", metavar="NODE=COMMAND", help=text)
     text = "folder for the sockets of the nodes' applications, so that programs can come and go; shown at the start"
     live.add_argument("--sockets", type=Path, metavar="DIR", help=text)
+    text = "links that go wrong on purpose: probabilities of drop, duplicate, reorder, delay, corrupt for each message"
+    live.add_argument("--faults", metavar="drop=P,...", help=text)
     live.add_argument("--listen", metavar="tcp://HOST:PORT", help="let nodes of other hosts join here")
     live.add_argument("--key", type=Path, metavar="FILE", help="keys of the run (orbitmesh keygen)")
     live.add_argument("--remote", metavar="NODE,NODE", help="nodes that are brought up on other hosts")
@@ -40,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def given(options: argparse.Namespace) -> list[str]:
     """Options of live runs that were given."""
     names = ["rate", "late_budget", "payload", "transport", "provider", "threads", "spin", "app", "sockets", "listen"]
-    names += ["key", "remote", "join_timeout"]
+    names += ["faults", "key", "remote", "join_timeout"]
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
@@ -59,7 +62,8 @@ def live_options(options: argparse.Namespace) -> "LiveOptions":
         listen=options.listen or "",
         keys=None if options.key is None else _keys(options.key),
         remote=tuple(name.strip() for name in (options.remote or "").split(",") if name.strip()),
-        sockets=_folder(options.sockets),
+        sockets=folder(options.sockets),
+        faults=None if options.faults is None else _faults(options.faults),
         applications=tuple(_application(text) for text in options.app or ()),
         join_s=120.0 if options.join_timeout is None else options.join_timeout,
     )
@@ -78,6 +82,23 @@ def _rate(text: str | None) -> float | None:
         raise BadInput(f"--rate {text!r}: a number of emulated seconds per second, or auto") from error
 
 
+def _faults(text: str) -> "Faults":
+    from links.errors import LinkError
+    from links.faulty import Faults
+
+    kinds = ("drop", "duplicate", "reorder", "delay", "corrupt")
+    wanted: dict[str, Any] = {}
+    try:
+        for part in text.split(","):
+            name, _, share = part.partition("=")
+            if name.strip() not in kinds or name.strip() in wanted:
+                raise ValueError(f"{name.strip()!r} is none of {', '.join(kinds)}, or is there twice")
+            wanted[name.strip()] = float(share)
+        return Faults(**wanted)
+    except (ValueError, LinkError) as error:
+        raise BadInput(f"--faults {text!r}: {error}; write for instance drop=0.01,corrupt=0.01") from error
+
+
 def _application(text: str) -> tuple[str, str]:
     node, separator, command = text.partition("=")
     if not separator or not node.strip() or not command.strip():
@@ -91,11 +112,18 @@ def _keys(path: Path) -> "Keys":
     return load(str(path))
 
 
-def _folder(path: Path | None) -> str:
+def folder(path: Path | None) -> str:
+    """The absolute path of a folder for sockets, which is made if need be; "" for none. Raises `BadInput`."""
     if path is None:
         return ""
+    from links.endpoints import ipc_endpoint
+    from links.errors import LinkError
+
     try:
+        ipc_endpoint(str(path.absolute()), "door")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except LinkError as error:
+        raise BadInput(f"--sockets {path}: {error}") from error
     except OSError as error:
         raise BadInput(f"--sockets {path}: {error.strerror}; name a folder that can be made") from error
     return str(path.resolve())

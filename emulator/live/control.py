@@ -9,12 +9,17 @@ from typing import Annotated, Any
 import msgspec
 
 from emulator.live.pace import Segment
+from links.faulty import Faults
 from workloads.inference import Products
 from workloads.tasks import Outcome
 
 PROTOCOL = 1  # raised with every change of meaning here
+PROBE_LINK = 0  # contact number of the links over which transport is measured; real ones count from 1
 MOST_MESSAGE_BYTES = 1 << 20  # of any message but a welcome: the largest is a farewell with its counts, some kilobytes
 MOST_WELCOME_BYTES = 128 << 20  # a welcome may bring the models along
+# Between hosts ZeroMQ itself asks for signs of life, on its own thread, so that load on either side does no harm.
+HEARTBEAT_MS = 1000
+SILENT_MS = 6000  # without an answer until the connection counts as broken: a host that is down, a cut cable [guess]
 
 Name = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
@@ -158,6 +163,8 @@ class Welcome(_Said, frozen=True, tag="welcome", kw_only=True):
     threads: int = 1
     spin_s: float
     held_bytes: int
+    faults: Faults | None = None  # that links have on purpose
+    seed: int = 0
 
 
 class Unwelcome(_Said, frozen=True, tag="unwelcome"):
@@ -222,10 +229,19 @@ class Again(_Said, frozen=True, tag="again"):
     letter: Name
 
 
-class Settled(_Said, frozen=True, tag="settled"):
-    """The next node has it, or it has come to its end: let go of the payload."""
+class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What became of a bundle that was offered here."""
 
-    holding: Name
+    bundle: Name
+    how: Name
+    reason: Text
+
+
+class News(_Said, frozen=True, tag="news"):
+    """What is in no hurry, gathered: fates of bundles, and payloads to let go of, for the next node has them."""
+
+    fates: tuple[Fate, ...]
+    settled: tuple[Name, ...]
 
 
 class Forget(_Said, frozen=True, tag="forget"):
@@ -253,14 +269,6 @@ class Leave(_Said, frozen=True, tag="leave"):
     run: Whole
 
 
-class Fate(_Said, frozen=True, tag="fate"):
-    """What became of a bundle that was offered here."""
-
-    bundle: Name
-    how: Name
-    reason: Text
-
-
 class Reply(_Said, frozen=True, tag="reply"):
     """The answer to an `Ask`, a JSON object."""
 
@@ -268,13 +276,19 @@ class Reply(_Said, frozen=True, tag="reply"):
     fields: bytes
 
 
+class Fail(_Said, frozen=True, tag="fail"):
+    """The scenario has this node fail: end now; whoever started it starts it again if it `comes_back`."""
+
+    comes_back: bool
+
+
 class Finish(_Said, frozen=True, tag="finish"):
     """The run is over: say farewell and go."""
 
 
 ToNode = (
-    Welcome | Unwelcome | Begin | Turn | Shift | Ping | Link | Unlink | Put | Again | Settled | Forget | Infer | Leave
-    | Fate | Reply | Finish
+    Welcome | Unwelcome | Begin | Turn | Shift | Ping | Link | Unlink | Put | Again | News | Forget | Infer | Leave
+    | Reply | Fail | Finish
 )  # fmt: skip
 
 

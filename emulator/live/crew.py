@@ -6,31 +6,34 @@ leaves no process, socket or file behind.
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import zmq
 
 from emulator.clock import wall_s
 from emulator.errors import BadInput, RunFailed
 from emulator.live import control as say
+from emulator.live.abroad import Abroad
+from emulator.live.greeting import who
 from emulator.live.join import Introduction
-from emulator.live.offset import Offset
 from emulator.live.options import LiveOptions
-from emulator.live.pace import Pace, Segment
+from emulator.live.pace import Pace
 from emulator.live.roster import Member, Roster
-from emulator.live.supervisor import Supervisor
+from emulator.live.supervisor import NOT_LET_IN, Death, Supervisor
 from emulator.live.wait import Waiter
-from emulator.version import installed_version
 from links.contacts import LASER, Contact
 from links.endpoints import ipc_endpoint
-from links.handshakes import Gate
+from links.handshakes import STRANGE, Gate
 
 START_LIMIT_S = 120.0  # wall seconds for all processes of this host to be ready: a hundred need thirty on two cores
 FAREWELL_S = 3.0  # wall seconds for nodes to say farewell
+LAST_WORD_S = 0.2  # wall seconds until what a process said before it ended has come: a hundred times what it takes
+SOUND_S = 20.0  # wall seconds for the clocks of other hosts: sixteen exchanges with the far side of the Earth take 5
 EARLY_DEATHS = 2  # of one node before the run begins: the first may be an accident
-PROBE_LINK = 0  # contact number of the links over which transport is measured; real ones count from 1
-BEFORE_TIME_S = -1e9  # emulated instant before any run: probes are due at once
+AWAY_S = 1.0  # wall seconds without a look here that are more than a busy moment: twenty rounds of chores
 
 
 class Crew:
@@ -43,6 +46,8 @@ class Crew:
         """`welcome` says what a member must know; `note` takes a line of what went wrong with a node."""
         self.options, self.folder, self.note = options, folder, note
         self._welcome = welcome
+        first = welcome(members[0])
+        self.run, self.scenario_sha256 = first.run, first.scenario_sha256
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 4096)
         self.waiter = Waiter()
@@ -56,12 +61,15 @@ class Crew:
             self._close_context()
             raise
         self.members = self.roster.members
+        self.abroad = Abroad(self.roster, options.rate, options.late_budget_s)
         self.waiter.add(self.roster.fd)
         if self.gate is not None:
             self.waiter.add(int(self.gate.socket.fd))
-        self._killed: dict[str, str] = {}  # processes whose death is no news, and why they were killed
+        self.cut_off = 0  # processes that went without a last word: what they had counted is not known in full
+        self._killed: dict[str, str] = {}  # processes that were killed on purpose, and why; "": it is no news
+        self._news: list[tuple[Member, Death]] = []  # deaths that nobody has been told of
         self._returned: list[Member] = []
-        self._joined: set[str] = set()
+        self._listened_s = wall_s()
 
     # the start
 
@@ -77,28 +85,51 @@ class Crew:
         everyone = list(self.members.values())
         while waiting := [m.name for m in everyone if not (m.ready and m.loaded)]:
             self.wait(wall_s() + 0.05)
-            for member, message in self.hear():
-                if isinstance(message, say.Broke):
-                    raise RunFailed(f"{member.name}: {message.problem}")
-            for member, death in self.deaths():
+            self.hear()
+            self._bury()
+            for member, death in self._take_news():
+                if member.remote:
+                    self.note(str(death))  # somebody may bring it up again while we wait
+                    continue
                 member.deaths += 1
-                if member.deaths >= EARLY_DEATHS or "exit code 2" in death:
+                if member.deaths >= EARLY_DEATHS or death.code == NOT_LET_IN:
                     raise RunFailed(f"a node did not start: {death}")
                 self._spawn(member)
             busy("nodes", len(everyone) - len(waiting), len(everyone))
             self._check_patience(waiting, wall_s() - begun_s)
+        self._measure_clocks()
         self._returned.clear()
-        self._measure_offsets()
+        self.cut_off = 0
+
+    def _measure_clocks(self) -> None:
+        """Learn how far other hosts' clocks are from ours, now that all is quiet."""
+        far = self.abroad.members
+        for member in far:
+            self.abroad.sound(member)
+        until_s = wall_s() + SOUND_S
+        while waiting := [member.name for member in far if not self.abroad.sounded(member)]:
+            self.wait(until_s)
+            self.hear()
+            for _, death in self.deaths():
+                raise RunFailed(f"a node died before time began: {death}")
+            if wall_s() > until_s:
+                raise RunFailed(f"{', '.join(waiting[:10])} did not say within {SOUND_S:g} s what time it is there")
+        problems = [problem for member in far if (problem := self.abroad.objection(member))]
+        if problems:
+            raise BadInput("; ".join(problems))
+        for member in far:
+            self.abroad.admit(member)
 
     def _check_patience(self, waiting: list[str], waited_s: float) -> None:
-        far = [name for name in waiting if self.members[name].remote]
+        far = [name for name in waiting if self.members[name].remote and not self.members[name].identity]
         if far and waited_s > self.options.join_s:
             text = ", ".join(far[:10])
             raise BadInput(
                 f"nobody has joined as {text} within {self.options.join_s:g} s: run `orbitmesh node --join "
-                f"{self.roster.endpoint}` there (with --key FILE); refused so far: {dict(self.roster.refused) or 'none'}"
+                f"{self.roster.endpoint}` there (with --key FILE); refused so far: "
+                f"{self.refused or 'none'}"
             )
-        near = [name for name in waiting if not self.members[name].remote]
+        near = [name for name in waiting if name not in far]
         if near and waited_s > START_LIMIT_S:
             raise RunFailed(f"{', '.join(near[:10])} not ready within {START_LIMIT_S:g} s")
 
@@ -112,19 +143,9 @@ class Crew:
         if fd is not None:
             self.waiter.add(fd)
 
-    @property
-    def run(self) -> bytes:
-        """The run's secret name."""
-        return self._welcome(next(iter(self.members.values()))).run
-
-    @property
-    def scenario_sha256(self) -> str:
-        """Of the scenario."""
-        return self._welcome(next(iter(self.members.values()))).scenario_sha256
-
     def greet(self, identity: bytes, hello: say.Hello) -> Member | None:
         """Let a node in, or tell it why not."""
-        member, problem = self._who(hello)
+        member, problem = who(hello, self.members, self.run, self.scenario_sha256)
         if member is None:
             self.roster.refused["not let in"] += 1
             self.note(f"{hello.node or 'a node'} (process {hello.pid} on {hello.host}) was not let in: {problem}")
@@ -132,30 +153,10 @@ class Crew:
             return None
         if member.remote:
             member.epoch += 1
+            self.abroad.joined(member)
         member.identity, member.pid, member.host = identity, hello.pid, hello.host
         self.roster.answer(identity, self._welcome(member))
         return member
-
-    def _who(self, hello: say.Hello) -> tuple[Member | None, str]:
-        """The member that says hello, or why it is none."""
-        if hello.protocol != say.PROTOCOL or hello.version != installed_version():
-            ours = f"orbitmesh {installed_version()} and protocol {say.PROTOCOL}"
-            return None, f"this run speaks {ours}, the node {hello.version} and {hello.protocol}: install the same"
-        awaited = [m for m in self.members.values() if m.remote and not m.identity]
-        if hello.run == b"" and not hello.node:
-            return (awaited[0], "") if awaited else (None, "no node is awaited from another host (any more)")
-        member = self.members.get(hello.node)
-        if member is None:
-            return None, f"there is no node {hello.node!r} in this run"
-        if member.remote:
-            if member.identity:
-                return None, f"{member.name} is here already, from {member.host}"
-            return member, ""
-        if hello.run != self.run or hello.epoch != member.epoch:
-            return None, f"{member.name} runs on the coordinator's host; name one of those given with --remote"
-        if hello.scenario_sha256 != self.scenario_sha256:
-            return None, f"{member.name} was started for another scenario ({hello.scenario_sha256[:12]})"
-        return member, ""
 
     # while it lasts
 
@@ -164,6 +165,14 @@ class Crew:
         self.waiter.wait(until_wall_s)
         if self.gate is not None:
             self.gate.serve()
+        self.abroad.look()
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """What and who was not let in, by reason: at the control socket's handshake, and after it."""
+        watch = self.roster.watch
+        counts = {} if watch is None else watch.counts
+        return dict(self.roster.refused) | {f"stranger: {what}": n for what, n in counts.items() if what in STRANGE}
 
     def hear(self) -> list[tuple[Member, Any]]:
         """What nodes say that concerns the run; what concerns the crew is seen to here."""
@@ -175,11 +184,13 @@ class Crew:
             elif kind is say.Loaded:
                 member.loaded, member.cold_start_s = True, message.cold_start_s
                 self._returned.append(member)
+                if member.remote:
+                    self.abroad.sound(member)
             elif kind is say.Beat or kind is say.Farewell:
                 member.counts = message.counts
                 member.bye = kind is say.Farewell
             elif kind is say.Pong:
-                self.roster.pinged(member, message)
+                self.abroad.heard(member, message)
             else:
                 found.append((member, message))
         return found
@@ -216,26 +227,46 @@ class Crew:
                 self.tell(name, say.Unlink(number + 1))
 
     def deaths(self) -> list[tuple[Member, str]]:
-        """Whose process has died, and how; of those that were killed on purpose, nothing."""
-        found = []
+        """Whose process has died since the last call, and how; of those that were replaced on purpose, nothing."""
+        self._bury()
+        return [(member, str(death)) for member, death in self._take_news()]
+
+    def _bury(self) -> None:
+        """Take notice of all processes that have ended."""
         dead, closed = self.supervisor.deaths()
         for death in dead:
             member = self.members[death.node]
+            if not member.bye:
+                self.cut_off += 1
             if member.pid in (death.pid, 0) or not member.identity:
                 member.gone()
             why = self._killed.pop(f"{death.node}/{death.pid}", None)
-            if why is None:
-                found.append((member, str(death)))
-            elif why:
-                found.append((member, why))
+            if why != "":
+                self._news.append((member, death if why is None else msgspec.structs.replace(death, why=why)))
         for fd in closed:
             self.waiter.remove(fd)
             self.supervisor.closed(fd)
+        for member, why in self.abroad.departed():
+            self.cut_off += not member.bye
+            self._news.append((member, Death(member.name, member.pid, 0, "", why)))
+            member.gone()
+
+    def _take_news(self) -> list[tuple[Member, Death]]:
+        found, self._news = self._news, []
         return found
 
     def returned(self) -> list[Member]:
         """Who is ready again since the last call."""
-        found, self._returned = [m for m in self._returned if m.ready and m.loaded], []
+        back = [m for m in self._returned if m.ready and m.loaded]
+        found = [m for m in back if self.abroad.sounded(m)]
+        self._returned = [m for m in back if m not in found]
+        for member in tuple(found):
+            problem = self.abroad.objection(member)
+            if problem:
+                found.remove(member)
+                self.abroad.dismiss(member, problem)
+            else:
+                self.abroad.admit(member)
         return found
 
     def replace(self, member: Member, comes_back: bool) -> None:
@@ -246,8 +277,12 @@ class Crew:
             self.supervisor.kill(member.name)
             self.supervisor.reap(member.name)
         elif member.remote:
-            self.roster.answer(member.identity, say.Finish())
-        self.deaths()
+            self.roster.answer(member.identity, say.Fail(comes_back))
+            self.abroad.forget(member)
+        self._bury()
+        for death in [death for other, death in self._news if other is member]:
+            self.note(str(death))  # it went by itself a moment ago, and is replaced all the same
+        self._news = [(other, death) for other, death in self._news if other is not member]
         member.gone()
         if comes_back and not member.remote:
             self._spawn(member)
@@ -256,93 +291,53 @@ class Crew:
         """End a process that is no use any more; its death is then told with this reason."""
         pid = self.supervisor.pid(member.name)
         if pid is None:
-            raise RunFailed(why)  # on another host, and out of reach
+            self.abroad.dismiss(member, why)  # on another host: if it still hears that, it ends
+            return
         self._killed[f"{member.name}/{pid}"] = why
         self.supervisor.kill(member.name)
 
     def silent(self, limit_s: float, now_wall_s: float) -> list[Member]:
-        """Who should have said something."""
-        return [m for m in self.members.values() if m.ready and now_wall_s - m.heard_s > limit_s]
+        """Who should have said something for `limit_s`, or been ready for `START_LIMIT_S`.
 
-    def ping(self) -> None:
-        """Ask the nodes of other hosts for the time, and tell them what was learnt of their clocks."""
-        now_wall_s = wall_s()
-        for member in self.members.values():
-            if member.offset is None or not member.ready:
-                continue
-            self.roster.answer(member.identity, say.Ping(wall_s()))
-            known = member.offset.best(now_wall_s)
-            if known is not None:
-                self._check_offset(member, known)
-                self.roster.answer(member.identity, say.Shift(known.offset_s))
-
-    def _measure_offsets(self) -> None:
-        """Learn how far other hosts' clocks are from ours before time begins."""
-        far = [member for member in self.members.values() if member.offset is not None]
-        for _ in range(32 if far else 0):
-            for member in far:
-                self.roster.answer(member.identity, say.Ping(wall_s()))
-            until_s = wall_s() + 0.01
-            while wall_s() < until_s:
-                self.wait(until_s)
-                self.hear()
-        for member in far:
-            known = member.offset.best(wall_s()) if member.offset is not None else None
-            if known is None:
-                raise RunFailed(f"{member.name} on {member.host} answers no ping")
-            self._check_offset(member, known)
-
-    def _check_offset(self, member: Member, known: Offset) -> None:
-        if known.uncertainty_s * (self.options.rate or 1.0) > self.options.late_budget_s:
-            raise RunFailed(
-                f"the clock of {member.name} on {member.host} is known to {known.uncertainty_s * 1e3:.3f} ms only, which "
-                f"is more than the lateness budget of {self.options.late_budget_s * 1e3:g} ms; a nearer host, or a "
-                "larger --late-budget"
-            )
-
-    # how fast transport is
-
-    def measure_floor(self, rounds: int) -> list[float]:
-        """Wall seconds from an order until the report of its arrival, over links between neighbours, sorted.
-
-        It is what a message that is forwarded needs between its release at one node and at the next.
+        Time in which nobody listened here, because a scheduler thought or this process was stopped, counts for nobody.
         """
-        names = list(self.members)
-        begin = Pace(Segment(wall_s(), 0.0, 1.0))
-        for here, there in zip(names, names[1:] + names[:1], strict=True):
-            self.begin(self.members[here], begin)
-            self.tell(here, say.Link(PROBE_LINK, there, self.members[there].ear))
-        samples: list[float] = []
-        for number in range(-2 * len(names), rounds):  # the first two over each link make and warm its connection
-            here = names[number % len(names)]
-            letter = say.letter_id("probe", number + 2 * len(names), "")
-            sent_s = wall_s()
-            self.tell(here, say.Put(letter, PROBE_LINK, 1, 0, BEFORE_TIME_S, BEFORE_TIME_S))
-            while wall_s() < sent_s + 1.0:
-                self.wait(sent_s + 1.0)
-                if any(isinstance(m, say.Got) and m.letter == letter for _, m in self.hear()):
-                    samples += [wall_s() - sent_s] if number >= 0 else []
-                    break
-        self.tell_all(say.Unlink(PROBE_LINK))
-        if len(samples) < rounds / 2:
-            raise RunFailed(f"only {len(samples)} of {rounds} messages came through between the nodes' processes")
-        return sorted(samples)
+        away_s = now_wall_s - self._listened_s
+        self._listened_s = now_wall_s
+        if away_s > AWAY_S:
+            for member in self.members.values():
+                member.heard_s += away_s
+        return [m for m in self.members.values() if now_wall_s - m.heard_s > self._patience_s(m, limit_s)]
+
+    def _patience_s(self, member: Member, limit_s: float) -> float:
+        if member.ready:
+            return limit_s
+        return START_LIMIT_S if self.supervisor.pid(member.name) is not None else inf
 
     # the end
 
     def finish(self) -> None:
         """Ask all for their last word, and wait for it."""
         self.tell_all(say.Finish())
+        self._watch_no_more()  # a process that has ended may have said farewell: what it said comes first
         until_s = wall_s() + FAREWELL_S
-        while any(m.ready and not m.bye for m in self.members.values()) and wall_s() < until_s:
-            self.wait(until_s)
+        while owing := [m for m in self.members.values() if m.ready and not m.bye]:
+            now_s = wall_s()
+            if not any(m.remote or self.supervisor.runs(m.name) for m in owing):
+                until_s = min(until_s, now_s + LAST_WORD_S)
+            if now_s >= until_s:
+                break
+            self.wait(min(until_s, now_s + LAST_WORD_S))
             self.hear()
-            self.deaths()
+        self.cut_off += len(owing)
+
+    def _watch_no_more(self) -> None:
+        for fd in self.supervisor.descriptors:
+            self.waiter.remove(fd)
+            self.supervisor.closed(fd)
 
     def close(self) -> None:
         """End all processes and sockets."""
-        for fd in tuple(self.supervisor.descriptors):
-            self.waiter.remove(fd)
+        self._watch_no_more()
         for death in self.supervisor.stop(FAREWELL_S):
             self.note(str(death))
         self.roster.close()

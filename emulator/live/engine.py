@@ -47,8 +47,6 @@ RECENT = 500  # samples by which the rate is chosen [guess]
 GOVERN_S = 0.5  # wall seconds between looks at the rate
 TURN_S = 0.05  # wall seconds from the order to change the rate until it holds: fifty times what an order takes
 LINK_AHEAD_S = 0.5  # wall seconds before a contact opens that its connection is made
-SILENT_S = 15.0  # wall seconds without a sign of life after which a node is taken for dead: fifteen beats
-MOST_DEATHS = 5  # of one node in a run without any fault in the scenario, before the run is given up
 START_S = 0.2  # wall seconds from the last order before the run until time begins
 
 Entry = tuple[float, int, str, int, Event]
@@ -71,13 +69,16 @@ class Engine:
         self._speeds: deque[float] = deque(maxlen=RECENT)  # modelled over real time of inferences, the last ones
         self.overruns = 0
         self.stale = 0
+        self.first_s: float | None = None  # wall instant of the first delivery
         self.handled = 0
         self.restarts = 0
+        self.missed = 0  # messages given up
         self.rates: list[tuple[float, float]] = []  # (emulated instant, rate from then on)
         self.leases = Leases()
         self.attempts = 0
         self.ended = False
         self._last_s = 0.0
+        self._news: dict[str, tuple[list[say.Fate], list[str]]] = {}
         self._sequence = 0
         self._heap: list[Entry] = []
         self._tasks = {event.task.id: event.task for event in facts if isinstance(event, Captured)}
@@ -116,6 +117,7 @@ class Engine:
             if now_wall_s >= next_govern_s:
                 next_govern_s = now_wall_s + GOVERN_S
                 self._govern(now_wall_s)
+        self._tell_news()
 
     @property
     def now_s(self) -> float:
@@ -129,9 +131,9 @@ class Engine:
         heappush(self._heap, (*order_key(event, self._sequence), event))
 
     def _work(self) -> None:
-        """Hand over all facts whose instant has come."""
+        """Hand over all facts whose instant has come; none after the end, which late reports may well be."""
         heap = self._heap
-        while heap and heap[0][0] <= self.pace.emulated(wall_s()) and not self._holding_the_end():
+        while heap and not self.ended and heap[0][0] <= self.pace.emulated(wall_s()) and not self._holding_the_end():
             self._handle(heappop(heap)[4])
 
     def _holding_the_end(self) -> bool:
@@ -215,9 +217,13 @@ class Engine:
     def _end(self, order: End) -> None:
         state = self.core.bundles.get(order.task)
         if state is not None:
-            self.crew.tell(state.bundle.source, say.Fate(order.task, order.how, order.reason))
+            self._news_of(state.bundle.source)[0].append(say.Fate(order.task, order.how, order.reason))
             if state.at != state.bundle.source:
-                self.crew.tell(state.at, say.Settled(f"{BUNDLE}:{order.task}"))
+                self._news_of(state.at)[1].append(f"{BUNDLE}:{order.task}")
+
+    def _news_of(self, node: str) -> tuple[list[say.Fate], list[str]]:
+        """What a node is to be told with the next chores."""
+        return self._news.setdefault(node, ([], []))
 
     _CARRY_OUT: ClassVar[dict[type, Callable[["Engine", Any], None]]] = {
         Send: _send, Run: _run, Cancel: _cancel, Wake: _wake, End: _end,
@@ -242,8 +248,12 @@ class Engine:
             return
         self._late(self.late, got.late_s)
         self._push(Delivered(max(got.released_s, lease.order.deliver_s), member.name, name, what))
+        if self.first_s is None:
+            self.first_s = wall_s()
         if what == BUNDLE:
-            self.crew.tell(lease.order.node, say.Settled(say.holding(got.letter)))
+            bundle = self.core.bundles[name].bundle
+            if (lease.order.node, member.name) != (bundle.source, bundle.target):  # else its fate says the same
+                self._news_of(lease.order.node)[1].append(say.holding(got.letter))
 
     def _ran(self, member: Member, ran: say.Ran) -> None:
         lease = self.leases.runs.get(ran.run)
@@ -278,6 +288,7 @@ class Engine:
                 self._miss(lease)
 
     def _miss(self, lease: Lease) -> None:
+        self.missed += 1
         self.leases.end(lease.key)
         self.crew.tell(lease.order.to, say.Forget(lease.letter))
         self._push(Missed(self.now_s, lease.order.to, lease.order.task, lease.order.what))
@@ -293,6 +304,7 @@ class Engine:
             self._died(member, death, now_wall_s)
         for member in self.crew.returned():
             self._came_back(member)
+        self._tell_news()
         self._open_links()
         self._shut_links()
         for lease in self.leases.expired(now_wall_s):
@@ -301,24 +313,30 @@ class Engine:
                 self._miss(lease)
             else:
                 self.crew.tell(lease.order.node, say.Again(lease.letter))
-        for member in self.crew.silent(SILENT_S, now_wall_s):
-            self.crew.kill(member, f"{member.name} has not been heard of for {SILENT_S:g} s")
+        for member in self.crew.silent(self.options.silent_s, now_wall_s):
+            self.crew.kill(member, f"{member.name} has not been heard of for {now_wall_s - member.heard_s:.1f} s")
         for run_lease in self.leases.hung(now_wall_s):
             member = self.crew.members[run_lease.order.node]
             self.crew.kill(member, f"{member.name} has not ended run {run_lease.order.run} in {RUN_GRACE_S:g} s")
+
+    def _tell_news(self) -> None:
+        news, self._news = self._news, {}
+        for node, (fates, settled) in news.items():
+            self.crew.tell(node, say.News(tuple(fates), tuple(settled)))
 
     def _died(self, member: Member, death: str, now_wall_s: float) -> None:
         """A process that nobody killed on purpose: a fact for the core, and a new process."""
         member.deaths += 1
         self.crew.note(death)
-        if member.deaths > MOST_DEATHS:
+        if member.deaths > self.options.most_deaths:
             raise RunFailed(f"{member.name} died {member.deaths} times; the last time: {death}")
         self.restarts += 1
         now_s = max(0.0, self.now_s)
         if member.up:
             self._push(NodeFailed(now_s, member.name))
             member.recover_s = now_s
-        self.crew.replace(member, comes_back=True)
+        if not member.remote:  # there, `orbitmesh node` starts it again, or somebody else does
+            self.crew.replace(member, comes_back=True)
 
     def _came_back(self, member: Member) -> None:
         """A new process is there: connect it, and tell the core, if the scenario lets it be."""
@@ -346,11 +364,12 @@ class Engine:
             self.crew.unlink(number, self.contacts[number])
 
     def _govern(self, now_wall_s: float) -> None:
+        self.governor.unsure_s = self.crew.abroad.unsure_s
         late_wall_p99_s = quantile(sorted(self._late_wall), 0.99)
         rate = self.governor.consider(self.now_s, late_wall_p99_s, quantile(sorted(self._speeds), 0.05))
         if rate is not None:
-            segment = self.pace.joining(now_wall_s + TURN_S, rate)
+            ahead_s = TURN_S + 4.0 * self.governor.unsure_s  # twice the way there and back to the farthest host
+            segment = self.pace.joining(now_wall_s + ahead_s, rate)
             self.pace.change(segment)
             self.rates.append((segment.emulated_s, rate))
             self.crew.tell_all(say.Turn(segment))
-        self.crew.ping()

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import msgspec
 import zmq
 
-from emulator.live.control import Link, Put, Welcome, holding
+from emulator.live.control import PROBE_LINK, Link, Put, Welcome, holding
 from links.envelope import Buffer, Letter, Limits
+from links.faulty import Faulty
+from links.handshakes import STRANGE, Watch
 from links.keys import Keys, secure_client, secure_server
 from links.wire import Outbound
 
@@ -22,7 +24,7 @@ LINGER_MS = 1000  # what was sent as a contact closed may still leave the proces
 class Sent(msgspec.Struct):
     """A letter on its way, by the contact and the number under which it went."""
 
-    outbound: Outbound
+    outbound: Outbound | Faulty
     sequence: int
     letter: Letter
     parts: Sequence[Buffer]
@@ -40,7 +42,8 @@ class Exits:
         self._welcome = welcome
         self._limits = limits
         self._keys = keys
-        self._open: dict[int, Outbound] = {}
+        self._watch: Watch | None = None  # counts who fails at the handshake with the ear
+        self._open: dict[int, Outbound | Faulty] = {}
         self._sequence: dict[int, int] = {}  # where a contact that was open before counts on
         self._sent: OrderedDict[str, Sent] = OrderedDict()
         self._counts = {"sent": 0, "sent_bytes": 0, "resent": 0, "full": 0}
@@ -49,16 +52,28 @@ class Exits:
         """Make a socket that is about to be bound let in only this run's peers, where the run has keys."""
         if self._keys is not None:
             secure_server(socket, self._keys)
+            self._watch = Watch(socket)
 
     def open(self, order: Link) -> None:
         """Connect to a peer for a contact; again, if the peer has come back elsewhere."""
         self.shut(order.contact)
         keys = self._keys
-        self._open[order.contact] = Outbound(
+        outbound = Outbound(
             self._context, order.ear, self._welcome.run, self._welcome.node, self._welcome.epoch, order.contact,
             self._limits, None if keys is None else lambda socket: secure_client(socket, keys),
             first=self._sequence.get(order.contact, 0),
         )  # fmt: skip
+        self._open[order.contact] = self._spoiled(outbound, order.contact)
+
+    def _spoiled(self, outbound: Outbound, contact: int) -> Outbound | Faulty:
+        """The outbound as it is, or with the faults that the run asks for, drawn from a stream of its own."""
+        welcome = self._welcome
+        if welcome.faults is None or contact == PROBE_LINK:
+            return outbound
+        from workloads.streams import stream  # numpy is 11 MB that a node may do without
+
+        source = stream(welcome.seed, "faulty-link", f"{welcome.node}/{welcome.epoch}/{contact}")
+        return Faulty(outbound, welcome.faults, source.random)
 
     def shut(self, contact: int) -> None:
         """The contact is over."""
@@ -72,7 +87,7 @@ class Exits:
         if outbound is None:
             self.no_contact += 1
             return
-        letter = Letter(order.letter, order.size_bytes, order.due_s, order.sent_s, tuple(map(len, parts)))
+        letter = Letter(order.letter, order.size_bytes, order.due_s, order.sent_s)
         sent = Sent(outbound, -1, letter, parts)
         self._sent[order.letter] = sent
         if self.waiting or not self._post(sent):
@@ -89,9 +104,9 @@ class Exits:
             sent.outbound.resend(sent.sequence, [sent.letter], [sent.parts])
         return True
 
-    def settled(self, name: str) -> None:
-        """The next node has it."""
-        for letter in [letter for letter in self._sent if holding(letter) == name]:
+    def settled(self, names: set[str]) -> None:
+        """The next nodes have them."""
+        for letter in [letter for letter in self._sent if holding(letter) in names]:
             del self._sent[letter]
 
     def flush(self) -> bool:
@@ -107,6 +122,9 @@ class Exits:
         counts = dict(self._counts)
         for outbound in self._open.values():
             self._add(counts, outbound)
+        if self._watch is not None:
+            self._watch.notice()
+            counts |= {f"stranger: {what}": n for what, n in self._watch.counts.items() if what in STRANGE}
         return counts | {"links": len(self._open), "no_contact": self.no_contact, "waiting": len(self.waiting)}
 
     def forget_counts(self) -> None:
@@ -116,13 +134,15 @@ class Exits:
             before = dict.fromkeys(self._counts, 0)
             self._add(before, outbound)
             for name, number in before.items():
-                self._counts[name] -= number
+                self._counts[name] = self._counts.get(name, 0) - number
 
     def close(self) -> None:
         """Close all links at once."""
         for contact, outbound in tuple(self._open.items()):
             self._close(contact, outbound, 0)
         self._open.clear()
+        if self._watch is not None:
+            self._watch.close()
 
     def _post(self, sent: Sent) -> bool:
         sequence = sent.outbound.next_sequence
@@ -136,12 +156,16 @@ class Exits:
         for letter in [letter for letter, sent in self._sent.items() if not sent.parts][: KEPT // 8]:
             del self._sent[letter]
 
-    def _close(self, contact: int, outbound: Outbound, linger_ms: int) -> None:
+    def _close(self, contact: int, outbound: Outbound | Faulty, linger_ms: int) -> None:
         self._sequence[contact] = outbound.next_sequence
         self._add(self._counts, outbound)
         outbound.close(linger_ms)
 
-    def _add(self, counts: dict[str, int], outbound: Outbound) -> None:
+    def _add(self, counts: dict[str, int], link: Outbound | Faulty) -> None:
+        outbound = link.outbound if isinstance(link, Faulty) else link
+        if isinstance(link, Faulty):
+            for name, number in link.did.items():
+                counts[f"on purpose: {name}"] = counts.get(f"on purpose: {name}", 0) + number
         counts["sent"] += outbound.sent_letters
         counts["sent_bytes"] += outbound.sent_bytes
         counts["resent"] += outbound.resent_letters

@@ -1,8 +1,9 @@
 """Brings one node's process up: connects to the coordinator, says hello, and serves until the run is over.
 
-A node that was started here reads its letter of introduction from standard input, whose end means that the coordinator
-is gone. A node on another host has an endpoint and a key file instead. Errors go to standard error, and the exit code
-says which: 0 the run ended, 1 something failed, 2 it was not let in, 3 the coordinator is gone.
+A letter of introduction comes on standard input, whose end means that whoever started this is gone: the coordinator,
+or `orbitmesh node` on another host. A node there finds out by itself where its peers and applications reach it. Errors
+go to standard error, and the exit code says which: 0 the run ended, 1 something failed, 2 it was not let in, 3 the
+coordinator is gone, 4 the scenario has the node fail for a while, and it is to be started again.
 """
 
 import os
@@ -18,18 +19,18 @@ import zmq
 from emulator.clock import wall_s
 from emulator.errors import BAD_INPUT, BadInput, RunFailed
 from emulator.live import control as say
-from emulator.live.agent import Agent
+from emulator.live.agent import Agent, Struck
 from emulator.live.wait import Waiter
 from emulator.version import installed_version
-from links.endpoints import connect
+from links.endpoints import connect, ipc_endpoint, own_address
 from links.handshakes import Gate, Watch
 from links.keys import Keys, secure_client
 
 WELCOME_S = 30.0  # wall seconds until a welcome: a hundred nodes that start together on two cores need most of it
 REFUSAL_S = 5.0  # wall seconds after which somebody who does not answer at all is told of
-SILENT_S = 15.0  # wall seconds without a word after which the coordinator is taken for dead by another host
+LAST_WORDS_S = 0.5  # wall seconds from a broken connection to the end: what came before it is still obeyed
 MOST_INTRODUCTION_BYTES = 65_536
-GONE = 3  # exit code
+GONE, STRUCK = 3, 4  # exit codes
 
 _decode = msgspec.msgpack.Decoder(say.ToNode).decode
 
@@ -43,87 +44,151 @@ class Introduction(msgspec.Struct, frozen=True):
     run: bytes = b""
     scenario_sha256: str = ""
     keys: Keys | None = None
-    listen: str = ""  # host part of endpoints to bind on another host
+    listen: str = ""  # on another host: where to bind the ear; "": at the address that leads to the coordinator
+    sockets: str = ""  # on another host: the folder for applications' sockets; "": a private one
 
 
 class Gone(Exception):
-    """The coordinator is not there any more."""
+    """Who started this node, or the coordinator, is not there any more."""
 
 
 def main() -> int:
-    """The process of a node that was started by a coordinator on this host."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator gets it too, and says what is to be done
+    """The process of one node."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this gets it too, and says what is to be done
     line = sys.stdin.buffer.readline(MOST_INTRODUCTION_BYTES)
     if not line.endswith(b"\n"):
         print("this is for orbitmesh itself; use `orbitmesh node --join ENDPOINT`", file=sys.stderr)
         return 2
+    introduction = msgspec.json.decode(line, type=Introduction)
     try:
-        serve(msgspec.json.decode(line, type=Introduction), sys.stdin.fileno())
+        serve(introduction, sys.stdin.fileno())
     except Gone:
         return GONE
+    except Struck as struck:
+        return STRUCK if struck.comes_back else 0
     except BAD_INPUT as error:
-        print(f"not let in: {error}", file=sys.stderr)
+        print(f"{introduction.node or 'a node'} cannot take part: {error}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(error, file=sys.stderr)
+        print(f"{introduction.node or 'a node'} failed: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def serve(introduction: Introduction, parent_fd: int | None) -> None:
-    """Say hello, and serve to the end. Raises `Gone`, `BadInput` if not let in, `RunFailed` if something breaks."""
+def serve(introduction: Introduction, parent_fd: int) -> None:
+    """Say hello, and serve to the end.
+
+    Raises `Gone`, `Struck`, `BadInput` if not let in (any more), `RunFailed` if something breaks.
+    """
     with Waiter() as waiter, tempfile.TemporaryDirectory(prefix="om-") as folder:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            _serve(introduction, parent_fd, waiter, Path(folder), context)
+            _serve(Line(context, introduction, waiter, parent_fd), Path(folder))
         finally:
             context.destroy(linger=500)
 
 
-def _serve(
-    introduction: Introduction, parent_fd: int | None, waiter: Waiter, folder: Path,
-    context: "zmq.Context[zmq.Socket[bytes]]",
-) -> None:  # fmt: skip
-    keys = introduction.keys
-    gate = Gate(context, keys) if keys is not None else None
-    control = context.socket(zmq.DEALER)
-    control.set(zmq.MAXMSGSIZE, say.MOST_WELCOME_BYTES)
-    control.set_hwm(0)  # bounded by what the coordinator has under way; a report must not be lost here
-    if keys is not None:
-        secure_client(control, keys)
-    watch = Watch(control)
-    connect(control, introduction.control)
-    if parent_fd is not None:
-        os.set_blocking(parent_fd, False)
-        waiter.add(parent_fd)
-    for fd in (int(control.fd), int(watch.socket.fd), *([int(gate.socket.fd)] if gate is not None else [])):
-        waiter.add(fd)
-    heard_s = wall_s()
-
-    def alone(ready: set[int]) -> bool:
-        """Serve the gate, and see whether the coordinator is still there."""
-        nonlocal heard_s
-        if gate is not None:
-            gate.serve()
-        watch.notice()
-        if parent_fd is not None:
-            return parent_fd in ready and os.read(parent_fd, 1) == b""
-        heard_s = wall_s() if watch.ready else heard_s
-        return wall_s() - heard_s > SILENT_S
-
-    control.send(say.encode(_hello(introduction)))
-    welcome = _welcome(control, watch, waiter, alone)
-    agent = Agent(context, control, welcome, waiter, folder, keys, alone)
+def _serve(line: "Line", folder: Path) -> None:
+    introduction = line.introduction
+    agent = None
     try:
+        line.control.send(say.encode(_hello(introduction)))
+        welcome = line.welcome()
+        if not introduction.run:
+            welcome = placed(welcome, introduction, folder)
+        agent = Agent(line.context, line.control, welcome, line.waiter, folder, introduction.keys, line.broken)
+        if not introduction.run:
+            print(f"{welcome.node}: applications connect to {agent.reception.endpoint}", file=sys.stderr)
         agent.serve()
         if not agent.finished:
             raise Gone
     finally:
-        agent.close()
-        watch.close()
-        control.close(linger=1000)
-        if gate is not None:
-            gate.close()
+        if agent is not None:
+            agent.close()
+        line.close()
+
+
+def placed(welcome: say.Welcome, introduction: Introduction, folder: Path) -> say.Welcome:
+    """The welcome of a node on another host with its own endpoints, which the coordinator cannot know."""
+    ear = introduction.listen or f"tcp://{own_address(introduction.control)}:*"
+    door = ipc_endpoint(introduction.sockets or str(folder), f"door {welcome.node}")
+    return msgspec.structs.replace(welcome, ear=ear, door=door)
+
+
+class Line:
+    """A node's line to the coordinator, and what it notices of its end."""
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", introduction: Introduction, waiter: Waiter, parent_fd: int
+    ) -> None:
+        """Connects, which does not wait. Raises LinkError for an endpoint that cannot be."""
+        self.context, self.introduction, self.waiter = context, introduction, waiter
+        keys = introduction.keys
+        self.gate = Gate(context, keys) if keys is not None else None
+        self.control = context.socket(zmq.DEALER)
+        self.control.set(zmq.MAXMSGSIZE, say.MOST_WELCOME_BYTES)
+        self.control.set_hwm(0)  # bounded by what the coordinator has under way; a report must not be lost here
+        if not introduction.run:
+            self.control.set(zmq.HEARTBEAT_IVL, say.HEARTBEAT_MS)
+            self.control.set(zmq.HEARTBEAT_TIMEOUT, say.SILENT_MS)
+        if keys is not None:
+            secure_client(self.control, keys)
+        self.watch = Watch(self.control)
+        connect(self.control, introduction.control)
+        self._parent_fd = parent_fd
+        os.set_blocking(parent_fd, False)
+        self._lost_s: float | None = None
+        waiter.add(parent_fd)
+        for socket in (self.control, self.watch.socket, *([self.gate.socket] if self.gate is not None else [])):
+            waiter.add(int(socket.fd))
+
+    def broken(self, ready: set[int]) -> bool:
+        """Whether the coordinator is gone; serves the gate, too. `ready`: descriptors that can be read."""
+        if self.gate is not None:
+            self.gate.serve()
+        if any(noticed.what == "lost" for noticed in self.watch.notice()) and self._lost_s is None:
+            self._lost_s = wall_s()  # a new connection would be a stranger's: the coordinator has seen this one break
+        if self._parent_fd in ready and os.read(self._parent_fd, 1) == b"":
+            return True
+        return self._lost_s is not None and wall_s() - self._lost_s > LAST_WORDS_S
+
+    def welcome(self) -> say.Welcome:
+        """Wait to be let in. Raises `BadInput` with the reason if that does not happen, `Gone` if nobody is there."""
+        begun_s = wall_s()
+        while True:
+            try:
+                answer = _decode(self.control.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                if self.broken(self.waiter.wait(wall_s() + 0.2)):
+                    raise Gone from None
+                why = self._objection(wall_s() - begun_s)
+                if why:
+                    raise BadInput(why) from None
+                continue
+            except msgspec.MsgspecError as error:
+                raise BadInput(f"what the coordinator says cannot be read; is it another version? ({error})") from error
+            if isinstance(answer, say.Unwelcome):
+                raise BadInput(answer.problem)
+            if isinstance(answer, say.Welcome):
+                return answer
+            raise BadInput(f"the coordinator said {type(answer).__name__} where a welcome was due: another version?")
+
+    def close(self) -> None:
+        """Say no more; what was said has a second to leave."""
+        self.watch.close()
+        self.control.close(linger=1000)
+        if self.gate is not None:
+            self.gate.close()
+
+    def _objection(self, waited_s: float) -> str:
+        """Why there will be no welcome, "" while there may be one."""
+        where = self.introduction.control
+        why = self.watch.refusal() or (self.watch.trouble() if waited_s > REFUSAL_S else "")
+        if why:
+            return why if where in why else f"{where}: {why}"
+        if waited_s > WELCOME_S:
+            return f"{where} is there but has not let this node in for {WELCOME_S:g} s"
+        return ""
 
 
 def _hello(introduction: Introduction) -> say.Hello:
@@ -131,29 +196,6 @@ def _hello(introduction: Introduction) -> say.Hello:
         say.PROTOCOL, installed_version(), introduction.node, introduction.epoch, os.getpid(), introduction.run,
         introduction.scenario_sha256, sockets.gethostname(),
     )  # fmt: skip
-
-
-def _welcome(control: "zmq.Socket[bytes]", watch: Watch, waiter: Waiter, alone: object) -> say.Welcome:
-    """Wait to be let in. Raises `BadInput` with the reason if that does not happen."""
-    begun_s = wall_s()
-    while True:
-        try:
-            answer = _decode(control.recv(zmq.NOBLOCK))
-        except zmq.Again:
-            if callable(alone) and alone(waiter.wait(wall_s() + 0.2)):
-                raise Gone from None
-            waited_s = wall_s() - begun_s
-            why = watch.refusal() or (watch.trouble() if waited_s > REFUSAL_S else "")
-            if not why and waited_s > WELCOME_S:
-                why = f"the coordinator is there but has not let this node in for {WELCOME_S:g} s"
-            if why:
-                raise BadInput(why) from None
-            continue
-        if isinstance(answer, say.Unwelcome):
-            raise BadInput(answer.problem)
-        if isinstance(answer, say.Welcome):
-            return answer
-        raise BadInput(f"the coordinator said {type(answer).__name__} where a welcome was due; is it another version?")
 
 
 if __name__ == "__main__":

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import msgspec
 
+from emulator import console
 from emulator.assemble import Assembled, Bar
 from emulator.clock import wall_s
 from emulator.core import Core
 from emulator.errors import BadInput, LedgerMismatch
 from emulator.events import Captured
 from emulator.live import control as say
+from emulator.live.abroad import HostClock
 from emulator.live.answers import Answers
 from emulator.live.board import Board
 from emulator.live.crew import Crew, counted
 from emulator.live.engine import Engine
+from emulator.live.floor import measure_floor
 from emulator.live.lateness import Lateness, LatenessSummary
 from emulator.live.options import LiveOptions
 from emulator.live.programs import Programs
@@ -29,6 +32,8 @@ from emulator.live.roster import Member
 from emulator.live.wait import choose_spin
 from emulator.recorder import Door
 from links.endpoints import ipc_endpoint, private_folder
+from workloads.runtime import onnxruntime
+from workloads.sessions import PROVIDERS
 from workloads.shelf import fill
 
 PROBES = 200  # messages by which transport is measured: a fifth of a second
@@ -48,13 +53,16 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     restarts: int
     resent: int
+    missed: int  # messages given up after several tries
     stale: int
     floor_s: float  # what a message needs from order to report on this host, p99
     start_s: float  # wall seconds from the first process to the beginning of time
+    first_delivery_s: float | None  # wall seconds from the first process to the first delivery
     wall_s: float
     payload: str
     provider: str
     refused: dict[str, int]
+    offsets: dict[str, HostClock]  # of nodes on other hosts, in wall seconds
     nodes: dict[str, dict[str, int]]
     incidents: list[str]
 
@@ -84,13 +92,21 @@ class Launch:
     def __init__(self, assembled: Assembled, core: Core, options: LiveOptions, board: Board) -> None:
         self.assembled, self.core, self.options, self.board = assembled, core, options, board
         self.incidents: list[str] = []
-        self.handled = 0  # grows while the run goes on, also when nothing happens: for the watchdog
+        self._deciding = False  # a scheduler's code may run now, and only now
+        self._rounds = 0
         self._run = secrets.token_bytes(16)
         self._infers = any(isinstance(event, Captured) for event in assembled.facts)
         self._spin_s = options.spin_s if options.spin_s is not None else choose_spin()
-        problems = options.problems() + self._name_problems()
+        problems = options.problems() + self._name_problems() + self._provider_problems()
         if problems:
             raise BadInput("; ".join(problems))
+
+    @property
+    def handled(self) -> int:
+        """For the watchdog: grows while the run goes on, and whenever it is not the scheduler that takes so long."""
+        if not self._deciding:
+            self._rounds += 1
+        return self._rounds
 
     def _name_problems(self) -> list[str]:
         known = [node.name for node in self.assembled.world.nodes]
@@ -102,19 +118,35 @@ class Launch:
             if name not in known
         ]
 
+    def _provider_problems(self) -> list[str]:
+        """What this host's nodes cannot run their models with; those of others say so themselves."""
+        wanted = PROVIDERS.get(self.options.provider, "")
+        if self.options.provider == "cpu" or not self._infers or len(self.options.remote) == len(self._members()):
+            return []
+        there = onnxruntime().get_available_providers()
+        if wanted in there:
+            return []
+        has = ", ".join(name for name, known in PROVIDERS.items() if known in there)
+        return [f"--provider {self.options.provider}: it is not there: this onnxruntime has {has}"]
+
     def play(self, door: Door, bar: Bar) -> LiveFigures:
         """Run it. Raises BadInput for what cannot be and RunFailed for what went wrong."""
         started_s = wall_s()
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(private_folder()))
-            crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
+            crew = self.crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
             stack.callback(crew.close)
+            if self.options.remote:
+                console.err.print(_invitation(crew.roster.endpoint, self.options), soft_wrap=True)
             self._fill_shelf(bar)
             advance = bar("nodes", float(len(crew.members)))
             crew.start(lambda what, done, of: advance(float(done)))
             floor_s = self._floor_s(crew)
             engine = self._engine(door, crew, floor_s)
             start_s = wall_s() - started_s
+            if self.options.sockets:
+                for member in (member for member in crew.members.values() if not member.remote):  # they say so there
+                    console.err.print(f"{member.name}: applications connect to {member.door}", soft_wrap=True)
             programs = stack.enter_context(Programs(self.options.applications, crew.members))
             gc.collect()
             gc.freeze()  # a collection that walks through a day of facts would take longer than light needs
@@ -123,16 +155,22 @@ class Launch:
             begun_s = wall_s()
 
             def watch(engine: Engine) -> None:
-                self.handled += 1
+                self._rounds += 1
                 programs.look(self._note)
                 self.board.show(engine, self.incidents)
                 advance(engine.now_s)
 
-            engine.run(watch)
+            self._deciding = True
+            try:
+                engine.run(watch)
+            finally:
+                self._deciding = False
             lasted_s = wall_s() - begun_s
             crew.finish()
-            figures = self._figures(engine, crew, floor_s, start_s, lasted_s)
-        _check_letters(figures, len(engine.leases.messages))
+            first_s = None if engine.first_s is None else engine.first_s - started_s
+            figures = self._figures(engine, crew, floor_s, (start_s, first_s, lasted_s))
+        if not crew.cut_off:
+            _check_letters(figures, len(engine.leases.messages))
         return figures
 
     def _members(self) -> list[Member]:
@@ -145,12 +183,13 @@ class Launch:
         problem = refusal(closest, duration_s, self.options.rate, floor_s) if self.options.rate is not None else ""
         if problem:
             raise BadInput(problem)
-        governor = Governor(closest, floor_s, self.options.late_budget_s, self.options.rate)
+        unsure_s = crew.abroad.unsure_s
+        governor = Governor(closest, floor_s, self.options.late_budget_s, self.options.rate, unsure_s)
         answers = Answers(self.assembled, self.core)
         return Engine(door, crew, answers, governor, self.options, self.assembled.facts, duration_s)
 
     def _floor_s(self, crew: Crew) -> float:
-        samples = crew.measure_floor(max(PROBES, 2 * len(crew.members)))
+        samples = measure_floor(crew, max(PROBES, 2 * len(crew.members)))
         return samples[int(0.99 * (len(samples) - 1))]
 
     def _fill_shelf(self, bar: Bar) -> None:
@@ -182,6 +221,8 @@ class Launch:
             threads=self.options.threads,
             spin_s=self._spin_s,
             held_bytes=HELD_BYTES,
+            faults=self.options.faults,
+            seed=scenario.seed,
         )
 
     def _models(self, far: bool) -> list[say.Model]:
@@ -189,7 +230,12 @@ class Launch:
             return []
         paths = self.assembled.runner.paths
         if far:
-            return [say.Model(name, data=path.read_bytes()) for name, path in paths.items()]
+            models = [say.Model(name, data=path.read_bytes()) for name, path in paths.items()]
+            size_bytes = sum(len(model.data) for model in models)
+            if size_bytes > say.MOST_WELCOME_BYTES // 2:
+                most = say.MOST_WELCOME_BYTES // 2
+                raise BadInput(f"the models have {size_bytes} bytes; {most} at most are sent to other hosts")
+            return models
         return [say.Model(name, path=str(path)) for name, path in paths.items()]
 
     def _ear(self, member: Member) -> str:
@@ -205,8 +251,8 @@ class Launch:
             self.incidents.append(line)
 
     def _figures(
-        self, engine: Engine, crew: Crew, floor_s: float, start_s: float, lasted_s: float
-    ) -> LiveFigures:  # fmt: skip
+        self, engine: Engine, crew: Crew, floor_s: float, times_s: tuple[float, float | None, float]
+    ) -> LiveFigures:
         late = Lateness()
         late.merge(engine.late)
         late.merge(engine.late_runs)
@@ -214,31 +260,43 @@ class Launch:
             late_s=late.summary(),
             late_deliveries_s=engine.late.summary(),
             late_completions_s=engine.late_runs.summary(),
-            rate=engine.duration_s / max(lasted_s, 1e-9),
+            rate=engine.duration_s / max(times_s[2], 1e-9),
             rates=engine.rates,
             late_budget_s=self.options.late_budget_s,
             overruns=engine.overruns,
             restarts=engine.restarts,
             resent=engine.leases.renewed,
+            missed=engine.missed,
             stale=engine.stale,
             floor_s=floor_s,
-            start_s=start_s,
-            wall_s=lasted_s,
+            start_s=times_s[0],
+            first_delivery_s=times_s[1],
+            wall_s=times_s[2],
             payload=self.options.payload,
             provider=self.options.provider,
-            refused=dict(crew.roster.refused),
+            refused=crew.refused,
+            offsets=crew.abroad.clocks,
             nodes=counted(crew.members),
             incidents=self.incidents,
         )
 
 
+def _invitation(endpoint: str, options: LiveOptions) -> str:
+    """What to do on other hosts."""
+    key = " --key FILE" if options.keys is not None else ""
+    awaited = ", ".join(options.remote)
+    return f"on other hosts run `orbitmesh node --join {endpoint}{key}`; awaited there: {awaited}"
+
+
 def _check_letters(figures: LiveFigures, under_way: int) -> None:
-    """Every letter that was sent was received, or is under way, unless a process died with its counts."""
-    if figures.restarts or any("bye" in counts for counts in figures.nodes.values()):
-        return
+    """Every letter that was sent was received, or is under way; for runs in which no process died with its counts."""
     total = {name: sum(counts.get(name, 0) for counts in figures.nodes.values()) for name in ("sent", "received")}
     missing = total["sent"] - total["received"]
-    if not 0 <= missing <= under_way + sum(counts.get("waiting", 0) for counts in figures.nodes.values()):
+    if (
+        not 0
+        <= missing
+        <= under_way + figures.missed + sum(counts.get("waiting", 0) for counts in figures.nodes.values())
+    ):
         raise LedgerMismatch(
             f"nodes sent {total['sent']} letters and received {total['received']}; {under_way} were under way"
         )

@@ -8,8 +8,9 @@ from math import isfinite
 import msgspec
 
 from emulator.live.rates import LATE_BUDGET_S, LEAST_RATE, MOST_RATE
-from links.endpoints import Endpoint, is_loopback, parse
+from links.endpoints import ANY, host_of, is_loopback, parse, resolved
 from links.errors import LinkError
+from links.faulty import Faults
 from links.keys import Keys
 from workloads.sessions import PROVIDERS
 
@@ -29,7 +30,10 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     remote: tuple[str, ...] = ()  # nodes that are brought up elsewhere
     sockets: str = ""  # folder for the applications' sockets; "": a private one
     applications: tuple[tuple[str, str], ...] = ()  # (node, command line) of programs to start
+    faults: Faults | None = None  # that links have on purpose
     join_s: float = 120.0  # wall seconds to wait for nodes of other hosts
+    silent_s: float = 15.0  # wall seconds without a sign of life after which a node is taken for dead: fifteen beats
+    most_deaths: int = 5  # of one node in a run, the scenario's faults not counted, before the run is given up [guess]
 
     def problems(self) -> list[str]:
         """Everything that cannot be, by the option that says it."""
@@ -48,6 +52,8 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"--threads {self.threads}: 1 to 256 for each node's model")
         if self.spin_s is not None and not 0.0 <= self.spin_s <= 0.01:
             found.append(f"--spin {self.spin_s}: wall seconds, 0 to 0.01")
+        if not (isfinite(self.join_s) and 0.0 < self.join_s <= 86_400.0):
+            found.append(f"--join-timeout {self.join_s}: wall seconds above 0, up to 86400")
         return found + self._joining_problems()
 
     def _joining_problems(self) -> list[str]:
@@ -62,13 +68,20 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
                         f"--listen {self.listen} can be reached from other hosts: give --key FILE, "
                         "which `orbitmesh keygen` makes"
                     )
+                if where.where in ANY:
+                    found.append(f"--listen {self.listen}: name one address of this host by which others reach it")
             except LinkError as error:
                 found.append(f"--listen: {error}")
         elif self.remote:
             found.append("--remote: nodes of other hosts need an endpoint to join: give --listen tcp://HOST:PORT")
+        far = [node for node, _ in self.applications if node in self.remote]
+        if far:
+            found.append(
+                f"--app {far[0]!r}: that node is brought up on another host; start its program there, with the "
+                "endpoint that `orbitmesh node` prints in ORBITMESH_NODE"
+            )
         return found
 
     def host(self) -> str:
-        """The host part of endpoints that this process binds when it listens for other hosts."""
-        parsed: Endpoint = parse(self.listen)
-        return f"[{parsed.where}]" if ":" in parsed.where else parsed.where
+        """The address, as endpoints write it, that this host's sockets are bound to when it listens for others."""
+        return host_of(str(resolved(self.listen)))

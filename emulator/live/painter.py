@@ -1,6 +1,6 @@
 """Draws the live table on standard error from pictures on standard input; a process of its own.
 
-On a terminal the table stays in place; elsewhere a line is printed every ten seconds.
+On a terminal the table stays in place; elsewhere a line is printed every ten seconds, and incidents as they come.
 """
 
 import signal
@@ -26,11 +26,16 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator gets it too, and closes our input
     pictures = msgspec.json.Decoder(Picture)
     if not console.err.is_terminal:
-        next_s = 0.0
+        next_s, known = 0.0, frozenset[str]()
         while line := sys.stdin.buffer.readline(MOST_LINE_BYTES):
+            picture = pictures.decode(line)
+            for incident in picture.incidents:
+                if incident not in known:
+                    console.err.print(incident, soft_wrap=True)
+            known = frozenset(picture.incidents)
             if wall_s() >= next_s:
                 next_s = wall_s() + LINE_EVERY_S
-                console.err.print(headline(pictures.decode(line)))
+                console.err.print(headline(picture))
         return 0
     with Live(console=console.err, auto_refresh=False, transient=False) as live:
         while line := sys.stdin.buffer.readline(MOST_LINE_BYTES):

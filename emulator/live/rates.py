@@ -55,14 +55,19 @@ def refusal(closest: Closest, duration_s: float, rate: float, floor_s: float) ->
 class Governor:
     """Chooses the rate: fixed, or as fast as delays, lateness and inference allow."""
 
-    def __init__(self, closest: Closest, floor_s: float, budget_s: float, fixed: float | None) -> None:
+    def __init__(
+        self, closest: Closest, floor_s: float, budget_s: float, fixed: float | None, unsure_s: float = 0.0
+    ) -> None:
+        """`unsure_s`: wall seconds by which other hosts' clocks may be off; may change."""
         self.closest, self.floor_s, self.budget_s, self.fixed = closest, floor_s, budget_s, fixed
+        self.unsure_s = unsure_s
         self.rate = fixed if fixed is not None else min(1.0, self.cap(0.0, 1.0))
 
     def cap(self, now_s: float, rate: float) -> float:
-        """The fastest rate that the delays from `now_s` on allow."""
+        """The fastest rate that the delays from `now_s` on, and what is not known of clocks, allow."""
         delay_s = self.closest.within(now_s, now_s + LOOK_AHEAD_S * rate)[0]
-        return max(LEAST_RATE, min(MOST_RATE, delay_s / self.floor_s))
+        sure = SHARE * self.budget_s / self.unsure_s if self.unsure_s > 0.0 else MOST_RATE
+        return max(LEAST_RATE, min(MOST_RATE, delay_s / self.floor_s, sure))
 
     def consider(self, now_s: float, late_wall_p99_s: float | None, speed: float | None) -> float | None:
         """A new rate, or None to go on as before.

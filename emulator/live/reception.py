@@ -13,8 +13,8 @@ from emulator.live.app_requests import AppLimits, Offer, Query, Request
 from emulator.live.app_socket import listen
 from emulator.live.apps import AppDoor
 from emulator.live.cargo import Tag
-from emulator.live.control import Welcome, letter_parts
-from links.envelope import Letter
+from emulator.live.control import Welcome
+from links.envelope import Buffer
 from nodes import protocol
 
 MOST_PENDING = 100_000  # bundles whose fate applications of one node wait for, some 20 MB [guess]
@@ -95,12 +95,11 @@ class Reception:
         if known is not None:
             self._door.outcome(*known, bundle, how, reason)
 
-    def deliver(self, tag: Tag, letter: Letter, arrived_s: float, payload: Sequence[memoryview]) -> None:
+    def deliver(self, tag: Tag, bundle: str, arrived_s: float, payload: Sequence[Buffer]) -> None:
         """A bundle for an application here. Without room it is counted by the door as `inbox_full`."""
-        bundle = letter_parts(letter.id)[2]
         size_bytes = sum(map(len, payload))
         arrival = protocol.Arrival(bundle, tag.source, tag.service_from, tag.offered_s, arrived_s, size_bytes)
-        self._door.deliver(tag.service, arrival, tuple(payload))
+        self._door.deliver(tag.service, arrival, tuple(memoryview(part) for part in payload))
 
     def asked(self, query: Query) -> int:
         """A token under which the coordinator is to answer."""

@@ -15,10 +15,13 @@ from emulator.clock import wall_s
 from emulator.live import control as say
 from emulator.live.offset import Exchange, OffsetEstimate
 from links.endpoints import bind
+from links.handshakes import Watch
 from links.keys import Keys, secure_server
 
 MOST_AT_ONCE = 512  # messages taken before what is due has its turn
 HWM = 100_000  # messages to a node that does not read; a second of the busiest run. Beyond, it is taken for dead
+
+UNREADABLE = say.Unwelcome("what was said cannot be read here: install the same version of orbitmesh on all hosts")
 
 _decode = msgspec.msgpack.Decoder(say.FromNode).decode
 
@@ -49,7 +52,7 @@ class Member:
         self.past.update(self.counts)
         self.counts = {}
         self.identity, self.ear = b"", ""
-        self.ready = self.loaded = False
+        self.ready = self.loaded = self.bye = False
 
 
 class Roster:
@@ -61,6 +64,7 @@ class Roster:
         """Binds. Raises LinkError with the reason if that cannot be."""
         self.members = {member.name: member for member in members}
         self.refused: Counter[str] = Counter()
+        self.broken: set[bytes] = set()  # identities that were to be told something and are not connected any more
         self._by_identity: dict[bytes, Member] = {}
         self.socket = context.socket(zmq.ROUTER)
         self.socket.set(zmq.ROUTER_MANDATORY, 1)
@@ -68,10 +72,15 @@ class Roster:
         self.socket.set_hwm(HWM)
         if keys is not None:
             secure_server(self.socket, keys)
+        self.watch: Watch | None = None
+        if endpoint.startswith("tcp"):
+            self.watch = Watch(self.socket)  # counts who fails at the handshake
+            self.socket.set(zmq.HEARTBEAT_IVL, say.HEARTBEAT_MS)
+            self.socket.set(zmq.HEARTBEAT_TIMEOUT, say.SILENT_MS)
         try:
             self.endpoint = bind(self.socket, endpoint)
         except ValueError:
-            self.socket.close(0)
+            self.close()
             raise
         self.fd = int(self.socket.fd)
 
@@ -89,10 +98,15 @@ class Roster:
                 message = _decode(frames[1])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 self.refused["malformed"] += 1
+                if frames[0] not in self._by_identity:
+                    self.answer(frames[0], UNREADABLE)
                 continue
             member = self._by_identity.get(frames[0])
             if isinstance(message, say.Hello):
-                newcomer = greet(frames[0], message) if member is None else None
+                if member is not None:
+                    self.refused["hello again"] += 1
+                    continue
+                newcomer = greet(frames[0], message)
                 if newcomer is not None:
                     self._by_identity[frames[0]] = newcomer
                     newcomer.heard_s = wall_s()
@@ -116,7 +130,9 @@ class Roster:
             return False
         try:
             self.socket.send_multipart((identity, say.encode(message)), zmq.NOBLOCK)
-        except (zmq.Again, zmq.ZMQError):
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                self.broken.add(identity)
             self.refused["not told"] += 1
             return False
         return True
@@ -134,4 +150,6 @@ class Roster:
 
     def close(self) -> None:
         """Say no more."""
+        if self.watch is not None:
+            self.watch.close()
         self.socket.close(linger=200)

@@ -1,6 +1,7 @@
 """What a live run says of itself at the end, for people."""
 
 from emulator import console
+from emulator.live.abroad import HostClock
 from emulator.live.launch import LiveFigures
 from emulator.report import Row
 
@@ -30,4 +31,12 @@ def live_lines(row: Row, live: LiveFigures) -> list[str]:
         f"wire: {sent:,} messages, {console.scaled(float(sent_bytes), 'B')} really sent, {live.resent} sent again; "
         f"from order to report {live.floor_s * milli:.3f} ms at p99; processes up in {live.start_s:.1f} s"
     )
+    if live.offsets:
+        worst = max(live.offsets.values(), key=lambda clock: clock.worst_s)
+        hosts = "; ".join(f"{name} on {clock.host} {_offset(clock)}" for name, clock in live.offsets.items())
+        lines.append(f"clocks of other hosts, known to {worst.worst_s * milli:.3f} ms or better: {hosts}")
     return lines + live.incidents
+
+
+def _offset(clock: HostClock) -> str:
+    return f"{clock.offset_s:+.6f} s (within {clock.uncertainty_s * 1e3:.3f} ms)"

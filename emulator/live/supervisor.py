@@ -2,7 +2,7 @@
 
 New processes are started, never forked, in a session of their own, so that an interrupt at the terminal reaches the
 coordinator alone. Each holds the end of a pipe whose other end is here: when this process is gone, however it went,
-they know.
+they know. What they write to a temporary folder lies in the run's own, which goes with the run, however they went.
 """
 
 import os
@@ -13,22 +13,27 @@ from pathlib import Path
 
 import msgspec
 
-from emulator.live.join import Introduction
+from emulator.clock import wall_s
+from emulator.live.join import GONE, Introduction
 
 LOG_LINES = 20  # of a dead process, in the error
 MOST_LOG_BYTES = 65_536  # read back of a log
 KILL_S = 5.0  # wall seconds that a process may take to end by itself
+NOT_LET_IN = 2  # exit code, as `emulator/live/join.py` has it
 
 
 class Death(msgspec.Struct, frozen=True):
-    """A process that ended: its exit code (negative: the signal) and the end of its log."""
+    """A process that ended: its exit code (negative: the signal), the end of its log, and why it was killed, if so."""
 
     node: str
     pid: int
     code: int
     log: str
+    why: str = ""
 
     def __str__(self) -> str:
+        if self.why:
+            return self.why
         how = f"was killed by signal {-self.code}" if self.code < 0 else f"ended with exit code {self.code}"
         return f"{self.node} (process {self.pid}) {how}" + (f"; its last words:\n{self.log}" if self.log else "")
 
@@ -51,6 +56,7 @@ class Supervisor:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "emulator.live.join"],
                 stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True,
+                env=os.environ | {"TMPDIR": str(self._folder)},
             )  # fmt: skip
         node = introduction.node
         self._running[node], self._logs[node] = process, log
@@ -68,6 +74,11 @@ class Supervisor:
         """The process of a node, if it runs here."""
         process = self._running.get(node)
         return None if process is None else process.pid
+
+    def runs(self, node: str) -> bool:
+        """Whether the process of a node is alive."""
+        process = self._running.get(node)
+        return process is not None and process.poll() is None
 
     @property
     def pids(self) -> dict[str, int]:
@@ -108,18 +119,18 @@ class Supervisor:
         return tuple(self._by_fd)
 
     def stop(self, patience_s: float = KILL_S) -> list[Death]:
-        """Wait until all have ended by themselves, then end the rest; returns those that had to be killed or failed."""
+        """Tell all to end, wait until they have, then end the rest; returns those that failed or had to be killed."""
         found: list[Death] = []
+        for process in self._running.values():
+            _hang_up(process)
+        until_s = wall_s() + patience_s  # for all of them together
         for node, process in tuple(self._running.items()):
-            if process.stdin is not None:
-                process.stdin.close()
             try:
-                code = process.wait(timeout=patience_s)
+                code = process.wait(timeout=max(0.0, until_s - wall_s()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
-                patience_s = 0.1  # the others have had their time too
-            if code != 0:
+            if code not in (0, GONE):  # a coordinator that hangs up is gone: so it was told
                 found.append(Death(node, process.pid, code, self._last_words(node)))
             self._forget(node)
         for fd in tuple(self._by_fd):
@@ -127,13 +138,17 @@ class Supervisor:
         return found
 
     def _forget(self, node: str) -> None:
-        process = self._running.pop(node)
-        if process.stdin is not None:
-            with suppress(BrokenPipeError):
-                process.stdin.close()
+        _hang_up(self._running.pop(node))
 
     def _last_words(self, node: str) -> str:
         with suppress(OSError), self._logs[node].open("rb") as log:
             log.seek(max(0, self._logs[node].stat().st_size - MOST_LOG_BYTES))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-LOG_LINES:])
         return ""
+
+
+def _hang_up(process: "subprocess.Popen[bytes]") -> None:
+    """Close our end of a process's pipe, by which it knows that nobody needs it any more."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()

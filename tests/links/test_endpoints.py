@@ -18,11 +18,15 @@ from links.endpoints import (
     Endpoint,
     bind,
     check_bind,
+    check_free,
     connect,
+    host_of,
     ipc_endpoint,
     is_loopback,
+    own_address,
     parse,
     private_folder,
+    resolved,
 )  # fmt: skip
 from links.errors import WireError
 
@@ -286,3 +290,31 @@ def test_every_name_has_a_file_of_its_own_in_the_folder(context: zmq.Context) ->
 @settings(derandomize=True, deadline=None)
 def test_no_two_names_share_an_endpoint(names: list[str]) -> None:
     assert len({ipc_endpoint("/tmp/om-12345678", name) for name in names}) == len(names)
+
+
+def test_the_own_address_is_the_one_from_which_a_way_leads_there() -> None:
+    assert own_address("tcp://127.0.0.1:5") == "127.0.0.1"
+    assert own_address("tcp://localhost:5") == "127.0.0.1"
+    if _has_ipv6():
+        assert own_address("tcp://[::1]:5") == "[::1]"
+    with pytest.raises(WireError, match=r"'tcp://255\.255\.255\.255:5' cannot be reached from here: "):
+        own_address("tcp://255.255.255.255:5")
+
+
+def test_a_host_is_its_address_with_brackets_where_they_belong() -> None:
+    assert resolved("tcp://localhost:80") == Endpoint("tcp", "127.0.0.1", 80)
+    assert host_of(str(resolved("tcp://LocalHost:*"))) == "127.0.0.1"
+    assert host_of("tcp://[::1]:80") == "[::1]"
+
+
+def test_what_cannot_be_bound_is_told_beforehand() -> None:
+    check_free("tcp://127.0.0.1:0")
+    with sockets.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            WireError, match=f"'tcp://127.0.0.1:{port}' cannot be bound: it is taken by another program"
+        ):
+            check_free(f"tcp://127.0.0.1:{port}")
+    check_free(f"tcp://127.0.0.1:{port}")
+    with pytest.raises(WireError, match=r"cannot be bound: no interface of this host has that address"):
+        check_free("tcp://192.0.2.7:0")  # RFC 5737: for documents only

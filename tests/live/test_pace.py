@@ -1,12 +1,14 @@
 """The line from wall to emulated seconds: joins, inverses, never a jump."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.live import pace as module
-from emulator.live.pace import JOIN_S, KEPT, Pace, PaceError, Segment
+from emulator.live.pace import JOIN_S, KEPT, SLEW, Pace, PaceError, Segment
 
 nanosecond = 1e-9
 
@@ -89,25 +91,66 @@ def test_memory_is_bounded_and_what_is_forgotten_is_said(monkeypatch: pytest.Mon
     with pytest.raises(PaceError, match="older"):
         pace.emulated(1.0)
     with pytest.raises(PaceError, match="older"):
-        pace.shifted(1.0).wall(1.0)
+        pace.wall(1.0)
 
 
 def test_another_host_agrees_and_takes_the_same_changes() -> None:
-    here = Pace(Segment(100.0, 0.0, 1.0))
-    here.change(Segment(110.0, 10.0, 2.0))
-    there = here.shifted(5_000.0)
+    here, there = (Pace(Segment(100.0, 0.0, 1.0), offset_s) for offset_s in (0.0, 5_000.0))
     for pace in (here, there):
+        pace.change(Segment(110.0, 10.0, 2.0))
         pace.change(Segment(120.0, 30.0, 0.5))
     for wall_s in (99.0, 105.0, 115.0, 125.0):
         assert there.emulated(wall_s + 5_000.0) == here.emulated(wall_s)
         assert there.rate(wall_s + 5_000.0) == here.rate(wall_s)
+    assert here.wall(31.0) == 122.0
     assert there.wall(31.0) == 5_122.0
-    assert there.shifted(-5_000.0).wall(31.0) == here.wall(31.0) == 122.0
 
 
 def test_an_offset_that_is_no_number_is_refused() -> None:
     with pytest.raises(PaceError, match="offset"):
-        Pace(Segment(0.0, 0.0, 1.0)).shifted(float("nan"))
+        Pace(Segment(0.0, 0.0, 1.0), float("nan"))
+    with pytest.raises(PaceError, match="offset"):
+        Pace(Segment(0.0, 0.0, 1.0)).lead(1.0, float("inf"))
+
+
+@pytest.mark.parametrize("error_s", [1e-3, -1e-3])
+def test_an_offset_measured_anew_is_made_for_by_bending(error_s: float) -> None:
+    pace = Pace(Segment(0.0, 0.0, 1.0), offset_s=7.0)
+    pace.lead(107.0, 7.0 + error_s)
+    assert pace.emulated(107.0) == 100.0  # no jump
+    lasts_s = 1e-3 / SLEW
+    assert lasts_s == 2.0
+    assert pace.emulated(108.0) == pytest.approx(101.0 - error_s / 2, abs=nanosecond)
+    assert pace.emulated(107.0 + lasts_s) == pytest.approx(102.0 - error_s, abs=nanosecond)
+    assert pace.emulated(207.0) == pytest.approx(200.0 - error_s, abs=nanosecond)
+    for emulated_s in (100.5, 101.5, 102.5, 200.0):
+        assert pace.emulated(pace.wall(emulated_s)) == pytest.approx(emulated_s, abs=nanosecond)
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.floats(-1e7, 1e7),
+    st.lists(st.tuples(st.floats(0.0, 10.0), st.floats(-0.1, 0.1)), min_size=1, max_size=8),
+    st.lists(st.floats(0.0, 1.0), max_size=8),
+)
+def test_time_never_goes_back_however_often_the_offset_is_measured(
+    offset_s: float, measured: list[tuple[float, float]], looks: list[float]
+) -> None:
+    pace, wall_s, seen_s = Pace(Segment(0.0, 0.0, 1.0), offset_s), 1000.0, []
+    for after_s, error_s in measured:
+        for share in sorted(looks):
+            seen_s.append((wall_s + share * after_s, pace.emulated(wall_s + share * after_s)))
+        wall_s += after_s
+        before_s = pace.emulated(wall_s)
+        pace.lead(wall_s, offset_s + error_s)
+        assert pace.emulated(wall_s) == before_s
+        seen_s.append((wall_s, before_s))
+    rounding_s = 4 * 2.0**-52 * (abs(offset_s) + wall_s)
+    for (from_wall_s, from_s), (to_wall_s, to_s) in pairwise(seen_s):
+        lasted_s = to_wall_s - from_wall_s
+        assert to_s >= from_s
+        assert abs(to_s - from_s - lasted_s) <= SLEW * lasted_s + rounding_s
+        assert pace.wall(to_s) >= pace.wall(from_s)
 
 
 @settings(derandomize=True, deadline=None)

@@ -1,0 +1,66 @@
+"""How fast time may run: refused where light would be overtaken, slowed down by `auto`, raised on evidence only."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.live.rates import LEAST_RATE, MOST_RATE, ROOM, SHARE, UP, Closest, Governor, refusal
+from links.contacts import constant_contact
+
+NEAR = constant_contact("A", "B", 100.0, 200.0, 0.001, 1e9)
+FAR = constant_contact("A", "C", 0.0, 300.0, 0.010, 1e9)
+CLOSEST = Closest([NEAR, FAR], 300.0)
+
+
+def test_the_shortest_delay_is_that_of_contacts_open_then() -> None:
+    assert CLOSEST.within(0.0, 99.0)[0] == 0.010
+    assert CLOSEST.within(99.0, 101.0) == (0.001, "A - B", 100.0)
+    assert CLOSEST.within(200.0, 300.0)[0] == 0.010
+    assert Closest([FAR], 300.0).within(301.0, 400.0)[0] == float("inf")
+
+
+def test_a_rate_that_overtakes_light_is_refused_with_the_pair_and_what_would_do() -> None:
+    assert refusal(CLOSEST, 300.0, 1.0, 0.001) == ""
+    said = refusal(CLOSEST, 300.0, 2.0, 0.001)
+    assert "A - B" in said
+    assert "1.000 ms" in said
+    assert "--rate auto, or 1 or less" in said
+    assert refusal(CLOSEST, 90.0, 2.0, 0.001) == ""  # it opens after the run is over
+
+
+def test_auto_slows_down_before_the_near_pair_meets_and_only_then() -> None:
+    governor = Governor(CLOSEST, 0.002, 1.0, None)
+    assert governor.rate == 1.0
+    assert governor.consider(50.0, None, None) is None  # no evidence, no change
+    assert governor.consider(99.0, None, None) == 0.001 / 0.002
+    assert governor.consider(150.0, 1e-6, 100.0) is None  # however well it goes
+
+
+def test_a_fixed_rate_stays() -> None:
+    governor = Governor(CLOSEST, 0.0005, 1e-9, 1.5)
+    assert governor.consider(0.0, 10.0, 0.001) is None
+    assert governor.rate == 1.5
+
+
+def test_lateness_and_slow_inference_bring_it_down_at_once_and_calm_raises_it_gently() -> None:
+    governor = Governor(Closest([FAR], 300.0), 0.0001, 0.005, None)
+    assert governor.consider(0.0, 0.001, None) == pytest.approx(UP)
+    assert governor.consider(0.0, 0.005, None) == pytest.approx(SHARE)
+    assert governor.consider(0.0, None, 0.1) == pytest.approx(ROOM * 0.1)
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.floats(0.0, 300.0), st.one_of(st.none(), st.floats(0.0, 10.0)), st.one_of(st.none(), st.floats(1e-6, 1e6)),
+    st.floats(1e-6, 1.0), st.integers(1, 20),
+)  # fmt: skip
+def test_it_never_leaves_its_bounds(
+    now_s: float, late_s: float | None, speed: float | None, floor_s: float, times: int
+) -> None:
+    governor = Governor(CLOSEST, floor_s, 0.005, None)
+    for _ in range(times):
+        before = governor.rate
+        after = governor.consider(now_s, late_s, speed) or before
+        assert LEAST_RATE <= after <= MOST_RATE
+        assert after <= before * UP * 1.0001 or after == LEAST_RATE
+        assert after <= max(LEAST_RATE, governor.cap(now_s, after)) * 1.0001 or after <= before
