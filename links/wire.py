@@ -152,10 +152,9 @@ class Ear:
         receive = self.socket.recv
         keep = self._limits.frames + 1  # one too many is enough to refuse it; the rest is let go at once
         for _ in range(most):
-            try:
-                frame = receive(NOBLOCK, copy=False)
-            except zmq.Again:
+            if not self.waiting:  # a tenth of what an exception costs
                 break
+            frame = receive(NOBLOCK, copy=False)
             views = [frame.buffer]
             size_bytes = len(views[0])
             while frame.more:  # a message comes whole or not at all

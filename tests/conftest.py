@@ -202,6 +202,34 @@ class Stage:
         """A run of which a trace is left."""
         return Played(None, lines, None, "")
 
+    def ended(self, scenes: int) -> Callable[[Any], bool]:
+        """The act that waits for as many scenes to be done, dropped or lost."""
+        return lambda engine: sum(engine.core.ended.values()) == scenes
+
+    def over(self, engine: Any) -> bool:
+        """The last act: the run ends now, so that none has to last as long as a busy host might need."""
+        from emulator.events import Ended
+
+        if engine.now_s <= 0.0 or engine._heap[0][0] < engine.now_s:
+            return False  # it has not begun, or is about to handle something
+        engine.duration_s = engine.now_s
+        engine._push(Ended(engine.duration_s))
+        return True
+
+    def hangs(self, engine: Any) -> list[Any]:
+        """What the core believes to be under way or running and nobody will ever report, and the reverse."""
+        from emulator.events import Delivered, Finished, Missed
+
+        reported = [entry[4] for entry in engine._heap]  # too late for the run, which is over
+        messages = {(e.task, e.what) for e in reported if isinstance(e, Delivered | Missed)} | set(
+            engine.leases.messages
+        )
+        runs = {e.run for e in reported if isinstance(e, Finished)} | set(engine.leases.runs)
+        nodes = engine.core.nodes.values()
+        found: list[Any] = sorted(messages ^ set(engine.core.transport.in_flight))
+        found += sorted(runs ^ {node.running.run for node in nodes if node.running is not None})
+        return found + [n for n in engine.leases.by_contact.values() if n < 0]
+
     def replayed(self, made: Any, decide: Any, played: Played) -> str:
         """The digest of a fresh core that is told the same facts."""
         _, _, recorder = _recorded(made.world, decide)

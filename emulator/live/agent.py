@@ -4,6 +4,7 @@ It decides nothing: the coordinator's orders come over one socket, and everythin
 loop, one thread beside it for inference. Messages are released at their emulated instant, never before.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from links.wire import Ear, Receipt
 BEAT_S = 1.0  # wall seconds between signs of life: a twentieth of a per cent of a core for twelve nodes
 MOST_AT_ONCE = 256  # messages taken from one socket before the others, and what is due, have their turn
 MOST_FLYING_BYTES = 1 << 30  # of real payload held until due; beyond, the ear listens no more for a while [guess]
+READABLE = int(zmq.POLLIN)
 RETRY_S = 2e-3  # wall seconds until a full pipe is tried again
 
 _decode = msgspec.msgpack.Decoder(say.ToNode).decode
@@ -132,12 +134,21 @@ class Agent:
             self._hear_worker()
         if self.exits.waiting:
             self.exits.flush()
-        while not self.finished and (self._hear_control() | self._hear_applications()):
-            self._release()
-        now_wall_s = wall_s()
-        if now_wall_s >= self._next_beat_s:
-            self._next_beat_s = now_wall_s + BEAT_S
+        if wall_s() >= self._next_beat_s:
+            self._next_beat_s = wall_s() + BEAT_S
             self.tell(say.Beat(self._counted()))
+        if self.reception.fd in ready:
+            self._hear_applications()
+        while not self.finished and (self._hear_control() or self._hear_applications_again()):
+            self._release()
+
+    def _hear_applications_again(self) -> bool:
+        """What came in while something was said at the door."""
+        if not self.reception.spoke:
+            return False
+        self.reception.spoke = False
+        self._hear_applications()
+        return True
 
     # what is due
 
@@ -209,14 +220,13 @@ class Agent:
             done = worker.done.popleft()
             self.releases.push(done.order.finish_s, done)
 
-    def _hear_applications(self) -> bool:
-        requests = self.reception.receive(MOST_AT_ONCE)
-        for request in requests:
-            if isinstance(request, Offer):
-                self._offer(request)
-            else:
-                self.tell(say.Ask(self.reception.asked(request), request.what))
-        return bool(requests)
+    def _hear_applications(self) -> None:
+        while requests := self.reception.receive(MOST_AT_ONCE):
+            for request in requests:
+                if isinstance(request, Offer):
+                    self._offer(request)
+                else:
+                    self.tell(say.Ask(self.reception.asked(request), request.what))
 
     def _offer(self, offer: Offer) -> None:
         problem = self.reception.objection(offer)
@@ -236,13 +246,12 @@ class Agent:
 
     def _hear_control(self) -> bool:
         heard = False
-        try:
-            for _ in range(MOST_AT_ONCE):
-                frame = self.control.recv(zmq.NOBLOCK)
-                heard = True
-                self._obey(_decode(frame))
-        except zmq.Again:
-            return heard
+        control = self.control
+        for _ in range(MOST_AT_ONCE):
+            if not int(control.getsockopt(zmq.EVENTS)) & READABLE:  # quicker than an exception
+                break
+            heard = True
+            self._obey(_decode(control.recv(zmq.NOBLOCK)))
         return heard
 
     def _obey(self, order: Any) -> None:
@@ -256,6 +265,8 @@ class Agent:
         for segment in order.segments[1:]:
             pace.change(segment)
         self.pace = pace
+        gc.collect()
+        gc.freeze()  # a collection that walks through all that was imported takes milliseconds
         self.counts.clear()  # what went before was to measure transport
         self.exits.forget_counts()
         self._heard_before = (self.ear.received_bytes, self.ear.duplicates)

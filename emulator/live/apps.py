@@ -54,6 +54,7 @@ class AppDoor:
         self._socket = socket
         self._limits = limits
         self._welcome = welcome
+        self.heard = 0  # messages of applications, whatever they said
         self.held_bytes = 0  # memory of the messages that wait for applications
         self.refused: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -77,6 +78,7 @@ class AppDoor:
                 address, *frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
+            self.heard += 1
             asked = self._hear(address.bytes, frames)
             if asked is not None:
                 self.counts[type(asked).__name__] += 1

@@ -273,7 +273,8 @@ class Crew:
         """End a node's process if it runs, and start another if it is to come back."""
         pid = self.supervisor.pid(member.name)
         if pid is not None:
-            self._killed[f"{member.name}/{pid}"] = ""
+            if self.supervisor.runs(member.name):
+                self._killed[f"{member.name}/{pid}"] = ""
             self.supervisor.kill(member.name)
             self.supervisor.reap(member.name)
         elif member.remote:

@@ -312,6 +312,7 @@ class Engine:
             if lease.tries > TRIES or not sender_there:
                 self._miss(lease)
             else:
+                self.leases.renewed += 1
                 self.crew.tell(lease.order.node, say.Again(lease.letter))
         for member in self.crew.silent(self.options.silent_s, now_wall_s):
             self.crew.kill(member, f"{member.name} has not been heard of for {now_wall_s - member.heard_s:.1f} s")

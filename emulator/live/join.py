@@ -139,14 +139,19 @@ class Line:
         os.set_blocking(parent_fd, False)
         self._lost_s: float | None = None
         waiter.add(parent_fd)
-        for socket in (self.control, self.watch.socket, *([self.gate.socket] if self.gate is not None else [])):
-            waiter.add(int(socket.fd))
+        self._watch_fd = int(self.watch.socket.fd)
+        self._gate_fd = -1 if self.gate is None else int(self.gate.socket.fd)
+        for fd in (int(self.control.fd), self._watch_fd, self._gate_fd):
+            if fd >= 0:
+                waiter.add(fd)
+        self.broken({self._watch_fd, self._gate_fd})  # they wake only after a look that finds nothing
 
     def broken(self, ready: set[int]) -> bool:
         """Whether the coordinator is gone; serves the gate, too. `ready`: descriptors that can be read."""
-        if self.gate is not None:
+        if self.gate is not None and self._gate_fd in ready:
             self.gate.serve()
-        if any(noticed.what == "lost" for noticed in self.watch.notice()) and self._lost_s is None:
+        lost = self._watch_fd in ready and any(noticed.what == "lost" for noticed in self.watch.notice())
+        if lost and self._lost_s is None:
             self._lost_s = wall_s()  # a new connection would be a stranger's: the coordinator has seen this one break
         if self._parent_fd in ready and os.read(self._parent_fd, 1) == b"":
             return True

@@ -42,7 +42,7 @@ class Leases:
         self.messages: dict[tuple[str, str], Lease] = {}
         self.runs: dict[int, RunLease] = {}
         self.by_contact: dict[int, int] = {}  # contact -> leases on it
-        self.renewed = 0
+        self.renewed = 0  # times that a sender was asked to send again
 
     def grant(self, lease: Lease) -> Lease | None:
         """Enter a message; returns the older lease that it replaces, if there is one."""
@@ -72,7 +72,6 @@ class Leases:
         for lease in late:
             lease.tries += 1
             lease.expires_s = now_s + GRACE_S
-        self.renewed += len(late)
         return late
 
     def hung(self, now_s: float) -> list[RunLease]:

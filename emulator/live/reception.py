@@ -46,6 +46,7 @@ class Reception:
         self._pending: dict[str, tuple[str, int]] = {}  # bundle -> (application, its reference)
         self._asked: dict[int, Query] = {}
         self._number = 0
+        self.spoke = False  # something was said at the door, which may have used up a wake-up
 
     @property
     def held_back(self) -> bool:
@@ -57,7 +58,10 @@ class Reception:
         if self._door.held_back:
             self._door.flush()
         requests: list[Request] = []
-        for request in self._door.receive(most):
+        before = self._door.heard
+        found = self._door.receive(most)
+        self.spoke |= self._door.heard != before  # most messages are answered
+        for request in found:
             if isinstance(request, Query) and request.what == "time":
                 self._door.answer(request.app, request.reference, protocol.Time(self._now_s(), self._rate()))
             elif isinstance(request, Query) and len(self._asked) >= MOST_ASKED:
@@ -79,6 +83,7 @@ class Reception:
 
     def refuse(self, offer: Offer, code: str, problem: str) -> None:
         """It will not be sent."""
+        self.spoke = True
         self._door.refuse(offer.app, offer.reference, code, problem)
 
     def accept(self, offer: Offer) -> str:
@@ -86,6 +91,7 @@ class Reception:
         self._number += 1
         bundle = f"{self._welcome.node}/{self._welcome.epoch}/{self._number}"
         self._pending[bundle] = (offer.app, offer.reference)
+        self.spoke = True
         self._door.accepted(offer, bundle)
         return bundle
 
@@ -93,12 +99,14 @@ class Reception:
         """Tell who sent it what became of it."""
         known = self._pending.pop(bundle, None)
         if known is not None:
+            self.spoke = True
             self._door.outcome(*known, bundle, how, reason)
 
     def deliver(self, tag: Tag, bundle: str, arrived_s: float, payload: Sequence[Buffer]) -> None:
         """A bundle for an application here. Without room it is counted by the door as `inbox_full`."""
         size_bytes = sum(map(len, payload))
         arrival = protocol.Arrival(bundle, tag.source, tag.service_from, tag.offered_s, arrived_s, size_bytes)
+        self.spoke = True
         self._door.deliver(tag.service, arrival, tuple(memoryview(part) for part in payload))
 
     def asked(self, query: Query) -> int:
@@ -112,6 +120,7 @@ class Reception:
         query = self._asked.pop(token, None)
         if query is not None:
             answer = msgspec.json.decode(fields, type=_ANSWERS[query.what])
+            self.spoke = True
             self._door.answer(query.app, query.reference, answer)
 
     def counted(self) -> dict[str, int]:

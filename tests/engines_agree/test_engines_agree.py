@@ -1,8 +1,8 @@
 """One world, one scheduler, two engines: the same placements, ways, ends and reasons, and times within a stated bound.
 
-The bound is generous, as a busy host is late by some milliseconds and timings decide no test; what it finds is a delay
-left out, doubled, or in the wrong unit: light takes 0.25 s here, a scene 0.1 s of serialisation and 0.4 s of inference.
-Wherever a decision is taken, what it weighs differs by more than the bound lets in.
+The bound is generous, as a busy host is late by milliseconds and timings decide no test; what it finds is a delay in the
+wrong unit, or doubled on the way: light takes 0.25 s here, a scene 0.1 s of serialisation and 0.4 s of inference. That
+nothing is early is exact. Wherever a decision is taken, what it weighs differs by more than a busy host adds.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ import pytest
 
 from emulator.cli import main
 from emulator.decisions import Assign, Decision, Downlink, Drop, Preempt, WakeAt
-from emulator.events import NodeFailed, NodeRecovered
+from emulator.events import Captured, NodeFailed, NodeRecovered
 from emulator.orders import Cancel, Rejected, Run
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import mesh, onboard
 from emulator.view import View
 
-BOUND_S = 0.2  # emulated, at each end; a hop left out or doubled is 0.35 s
+BOUND_S = 0.5  # emulated, by which a scene may end later than in the virtual engine
 RATE = 2.0
 
 
@@ -54,12 +54,14 @@ def burst(stage: Any) -> Any:
     """Six scenes at A within a second, more than it can do; every satellite has a radio."""
     links = [stage.laser("A", "B"), stage.laser("B", "C"), *(stage.radio(name) for name in "ABC")]
     tasks = [stage.task(f"t{k}", 0.05 + 0.15 * k, work_s=0.4, raw_bytes=100_000) for k in range(6)]
-    return stage.build(links, tasks, duration_s=4.0)
+    return stage.build(links, tasks, duration_s=60.0)
 
 
 def check_alike(stage: Any, made: Any, decide: Callable[[], Any], **options: Any) -> Any:
     """Run it in both engines and compare; returns the live run, and the virtual one."""
-    live, virtual = stage.live(made, decide(), **options), stage.virtual(made, decide())
+    scenes = sum(isinstance(fact, Captured) for fact in made.facts)
+    live = stage.live(made, decide(), stage.ended(scenes), stage.over, **options)
+    virtual = stage.virtual(made, decide())
     assert live.placements == virtual.placements
     assert live.fates == virtual.fates
     assert live.hops == virtual.hops
@@ -98,10 +100,10 @@ def test_a_scheduler_of_ones_own_with_every_kind_of_decision_places_alike(stage:
 
 def test_hops_gaps_and_a_planned_fault_are_alike(stage: Any) -> None:
     """From A over B to C, which meets a station only later; meanwhile B's process is killed, and comes back."""
-    links = [stage.laser("A", "B"), stage.laser("B", "C"), stage.radio("C", "G", 3.5)]
-    tasks = [stage.task(f"t{k}", at_s, work_s=0.2, raw_bytes=100_000) for k, at_s in enumerate((0.1, 0.3, 1.3, 2.0))]
-    faults = [NodeFailed(1.5, "B"), NodeRecovered(4.0, "B")]
-    made = stage.build(links, tasks, faults, duration_s=6.5)
+    links = [stage.laser("A", "B"), stage.laser("B", "C"), stage.radio("C", "G", 2.6)]
+    tasks = [stage.task(f"t{k}", at_s, work_s=0.2, raw_bytes=100_000) for k, at_s in enumerate((0.1, 0.2, 1.2, 2.0))]
+    faults = [NodeFailed(1.4, "B"), NodeRecovered(3.4, "B")]
+    made = stage.build(links, tasks, faults, duration_s=60.0)
 
     def far(view: View) -> Iterator[Decision]:
         for task in view.waiting:
@@ -112,7 +114,7 @@ def test_hops_gaps_and_a_planned_fault_are_alike(stage: Any) -> None:
     assert live.hops["t1", "result"] == [("A", "B"), ("B", "C"), ("C", "G")]  # B had passed it on, C kept it
     assert live.hops["t3", "result"] == [("A", "B"), ("B", "C"), ("C", "G")]  # it waited at A for B to come back
     assert live.placements == {("t0", 0): "C", ("t1", 0): "A", ("t2", 0): "C", ("t3", 0): "A"}
-    assert [order.start_s >= 3.5 for order in live.orders(Run) if order.task == "t2"] == [True]
+    assert [order.start_s >= 3.4 for order in live.orders(Run) if order.task == "t2"] == [True]
     assert {how for how, _ in live.fates.values()} == {"done"}
     assert len(live.fates) == 4
     assert live.figures.restarts == 0  # of processes that nobody had planned to kill

@@ -78,7 +78,7 @@ def test_a_rate_that_no_host_keeps_up_with_ends_late_and_fails(
 
 def test_the_model_really_runs_and_its_answer_is_the_virtual_one(stage: Any) -> None:
     tasks = [stage.task(f"t{k}", 0.1 + 0.3 * k, work_s=0.2) for k in range(3)]
-    made = stage.build([stage.radio("A")], tasks, duration_s=2.0, satellites="A")
+    made = stage.build([stage.radio("A")], tasks, duration_s=1.6, satellites="A")
     live, virtual = stage.live(made, onboard), stage.virtual(made, onboard)
     assert live.figures.nodes["A"]["inferred"] == len(live.orders(Run)) == 3
     for fact in live.facts(Captured):

@@ -41,6 +41,7 @@ def key(tmp_path: Path) -> str:
         ("--join tcp://10.0.0.1:7100 --key KEY --count 0", "1 to 1000 nodes on one host"),
         ("--join tcp://10.0.0.1:7100 --key KEY --count 2 --name A", "a name is for one node"),
         ("--join tcp://10.0.0.1:7100 --key KEY --listen tcp://127.0.0.1:0", "cannot be reached from other hosts"),
+        ("--join tcp://10.0.0.1:7100 --key KEY --listen tcp://192.0.2.7:0", "no interface of this host has that"),
         ("--join tcp://10.0.0.1:7100 --key KEY --listen tcp://*:0", "name one address of this host"),
         ("--join tcp://10.0.0.1:7100 --key KEY --listen ipc:///tmp/x", "name one address of this host"),
         ("--join tcp://127.0.0.1:7100 --listen tcp://192.0.2.7:0", "nothing would keep them out; make keys"),

@@ -21,7 +21,7 @@ from emulator.cli import main
 from emulator.clock import wall_s
 from emulator.decisions import Assign
 from emulator.errors import RunFailed
-from emulator.events import NodeFailed
+from emulator.events import NodeFailed, NodeRecovered
 from emulator.live import control as say
 from emulator.live.crew import START_LIMIT_S, Crew
 from emulator.live.options import LiveOptions
@@ -205,7 +205,7 @@ def test_who_is_started_and_never_ready_is_missed_too(desk: Desk) -> None:
 
 
 def test_a_node_that_stands_still_is_killed_and_replaced(stage: Any) -> None:
-    made = stage.build([stage.laser("A", "B")], [], duration_s=4.5, satellites="AB", stations="")
+    made = stage.build([stage.laser("A", "B")], [], duration_s=60.0, satellites="AB")
     stopped: list[int] = []
 
     def stop(engine: Any) -> bool:
@@ -213,18 +213,20 @@ def test_a_node_that_stands_still_is_killed_and_replaced(stage: Any) -> None:
         os.kill(stopped[0], signal.SIGSTOP)
         return True
 
-    def replaced(engine: Any) -> bool:
-        return bool(engine.crew.members["B"].epoch == 2)
+    def is_back(engine: Any) -> bool:
+        member = engine.crew.members["B"]
+        return member.epoch == 2 and member.recover_s is None and bool(engine.core.nodes["B"].up)
 
-    played = stage.live(made, onboard, stop, replaced, silent_s=2.5)
+    played = stage.live(made, onboard, stop, is_back, stage.over, silent_s=2.5)
     assert [fact.node for fact in played.facts(NodeFailed)] == ["B"]
+    assert [fact.node for fact in played.facts(NodeRecovered)] == ["B"]
     assert "B has not been heard of for" in played.figures.incidents[0]
     assert played.figures.restarts == 1
     assert stage.alive(stopped) == []
 
 
 def test_a_node_that_dies_again_and_again_ends_the_run(stage: Any) -> None:
-    made = stage.build([stage.laser("A", "B")], [], duration_s=600.0, satellites="AB", stations="")
+    made = stage.build([stage.laser("A", "B")], [], duration_s=600.0, satellites="AB")
 
     def kill(engine: Any) -> bool:
         if engine.crew.fit("B"):
@@ -277,8 +279,11 @@ class Command:
         return self.process.returncode, out, err
 
 
-@pytest.mark.parametrize("begun", [True, False], ids=["while it runs", "while it starts"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "begun"),
+    [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGINT, False)],
+    ids=["interrupt", "terminate", "interrupt at the start"],
+)
 def test_an_interrupt_leaves_nothing(stage: Any, temporary: Path, tmp_path: Path, number: int, begun: bool) -> None:
     command = Command(stage, tmp_path)
     if begun:
@@ -334,12 +339,12 @@ def test_a_scheduler_that_blocks_is_named_and_all_processes_end(
         "        if view.now_s < 0:\n            return\n"
     )
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(watchdog, "LIMIT_S", 2.0)
+    monkeypatch.setattr(watchdog, "LIMIT_S", 1.0)
     monkeypatch.setattr(watchdog, "TICK_S", 0.25)
     arguments = ["live", "stage.toml", "--policy", "slow:slow", "--no-table", "--spin", "0", "--out", "trace"]
     assert main(arguments) in (1, 2)
     said = capsys.readouterr().err
-    assert "scheduler slow:slow has not answered for 2 s of wall time" in said
+    assert "scheduler slow:slow has not answered for 1 s of wall time" in said
     assert stage.children(os.getpid()) == []
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "trace").exists()
@@ -347,13 +352,13 @@ def test_a_scheduler_that_blocks_is_named_and_all_processes_end(
 
 def test_a_scheduler_that_thinks_for_a_while_harms_no_node(stage: Any) -> None:
     tasks = [stage.task("t0", 0.1), stage.task("t1", 0.2)]
-    made = stage.build([stage.radio("A")], tasks, duration_s=4.5, satellites="AB")
+    made = stage.build([stage.radio("A")], tasks, duration_s=60.0, satellites="AB")
 
     def thinks(view: Any) -> Any:
-        stage.pause(2.5 if view.now_s < 0.15 else 0.0)
+        stage.pause(2.3 if view.now_s < 0.15 else 0.0)
         return [Assign(task.id, "A") for task in view.waiting]
 
-    played = stage.live(made, thinks, silent_s=2.0)
+    played = stage.live(made, thinks, lambda engine: engine.core.ended["done"] == 2, stage.over, silent_s=2.0)
     assert played.facts(NodeFailed) == []
     assert played.figures.restarts == 0
     assert {how for how, _ in played.fates.values()} == {"done"}
