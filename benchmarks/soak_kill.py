@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from emulator.events import (
     ContactClosed,
     ContactOpened,
     Delivered,
+    Ended,
     Event,
     Finished,
     Missed,
@@ -52,7 +54,8 @@ from workloads.tasks import Task
 SATELLITES, STATIONS = 6, 2
 KILLS_A_RUN = 25
 GAP_S = 0.5  # wall seconds between two kills: a process takes about as long to start on two cores
-SETTLE_S = 4.0  # emulated seconds at the end in which nobody is killed, so that nodes come back and work goes on
+SETTLE_S = 1.5  # emulated seconds from when all are back until the end: work goes on
+MOST_S = 10.0  # emulated seconds for a kill and a comeback on the slowest host; then the run ends as it is
 LIGHT_S = 0.25
 BITS_PER_S = 8e6
 SCENE_S = 0.25  # from one scene of a satellite to the next
@@ -88,20 +91,33 @@ class Soak(msgspec.Struct):
 class Killer:
     """Stands where the live table is drawn, which is called some twenty times a second on the coordinator's thread."""
 
-    def __init__(self, kills: int, seed: int, until_s: float) -> None:
+    def __init__(self, kills: int, seed: int) -> None:
         self.kills: list[str] = []
         self.engine: Any = None
-        self._wanted, self._until_s = kills, until_s
+        self._wanted = kills
         self._random = stream(seed, "soak-kill")
         self._next_s = 0.0
+        self._over_s = inf
 
     def show(self, engine: Any, incidents: list[str]) -> None:
         self.engine = engine
-        if len(self.kills) >= self._wanted or engine.now_s > self._until_s or time.monotonic() < self._next_s:
-            return
         up = [name for name, node in sorted(engine.core.nodes.items()) if node.up and engine.crew.fit(name)]
-        if len(up) < 2 or engine.now_s < 0.5:
-            return
+        if len(self.kills) >= self._wanted:
+            self._end(engine, len(up))
+        elif len(up) > 1 and engine.now_s > 0.5 and time.monotonic() > self._next_s:
+            self._kill(engine, up)
+
+    def _end(self, engine: Any, up: int) -> None:
+        """End the run a little after all have come back: before the core is told of a death, it believes them up."""
+        members = engine.crew.members.values()
+        if up == len(engine.core.nodes) and all(m.recover_s is None and m.epoch - 1 == m.deaths for m in members):
+            self._over_s = min(self._over_s, engine.now_s + SETTLE_S)
+        if engine.now_s >= self._over_s and engine._heap[0][0] >= engine.now_s:
+            engine.duration_s = engine.now_s
+            engine._push(Ended(engine.duration_s))
+            self._over_s = inf
+
+    def _kill(self, engine: Any, up: list[str]) -> None:
         name = up[int(self._random.integers(len(up)))]
         os.kill(engine.crew.supervisor.pids[name], signal.SIGKILL)
         self.kills.append(name)
@@ -154,7 +170,7 @@ def _contact(a: str, b: str, stop_s: float, kind: Any) -> Contact:
 def play(kills: int, seed: int, folder: Path, soak: Soak) -> None:
     """One run; what came of it is added to `soak`."""
     kills = min(kills, KILLS_A_RUN)
-    duration_s = 1.0 + kills * GAP_S * 1.2 + SETTLE_S
+    duration_s = MOST_S * (kills + 1)
     made = world(duration_s)
     core, lines = Core(made.world, RoundRobin()), []
     recorder = Recorder(core)
@@ -172,7 +188,7 @@ def play(kills: int, seed: int, folder: Path, soak: Soak) -> None:
         for n, tally in zip(TALKERS, tallies, strict=True)
     )
     options = LiveOptions(rate=1.0, late_budget_s=3600.0, spin_s=0.0, most_deaths=kills, applications=programs)
-    killer: Any = Killer(kills, seed, duration_s - SETTLE_S)
+    killer: Any = Killer(kills, seed)
     figures = Launch(made, core, options, killer).play(Door(), silent)
     again = Recorder(Core(made.world, RoundRobin()))
     for event in lines:

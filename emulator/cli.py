@@ -73,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     if arguments is None:  # the real command: being told to terminate cleans up, as an interrupt does
         signal.signal(signal.SIGTERM, _terminated)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup says otherwise
+            signal.signal(signal.SIGHUP, _terminated)  # so does a terminal that is closed
         arguments = sys.argv[1:]
     garbled = [text for text in arguments if not text.isascii() and text != text.encode(errors="replace").decode()]
     if garbled:

@@ -200,7 +200,7 @@ class Core:
         if message is None:
             self.stale += 1
         else:
-            self._lose(message, f"never came to {event.node}")
+            self._lose(message, event.why or f"never came to {event.node}")
 
     def _finished(self, event: Finished) -> None:
         state = self.tasks.get(event.task)

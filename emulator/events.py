@@ -66,12 +66,16 @@ class Delivered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="del
 
 
 class Missed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="missed"):
-    """A message never came to `node`, and whoever sent it cannot send it again. Only real processes lose like this."""
+    """A message never came to `node`, and whoever sent it cannot send it again; or nobody there took it, says `why`.
+
+    Only real processes lose like this.
+    """
 
     at_s: float
     node: str
     task: str
     what: str
+    why: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="finished"):

@@ -24,7 +24,7 @@ from emulator.live.reception import Reception
 from emulator.live.release import Releases
 from emulator.live.wait import Waiter
 from emulator.live.worker import Done, Worker
-from links.envelope import Limits
+from links.envelope import Limits, Refused
 from links.keys import Keys
 from links.wire import Ear, Receipt
 
@@ -32,6 +32,8 @@ BEAT_S = 1.0  # wall seconds between signs of life: a twentieth of a per cent of
 MOST_AT_ONCE = 256  # messages taken from one socket before the others, and what is due, have their turn
 MOST_FLYING_BYTES = 1 << 30  # of real payload held until due; beyond, the ear listens no more for a while [guess]
 READABLE = int(zmq.POLLIN)
+INBOX_FULL = "inbox_full"  # as applications are told
+MOST_REQUESTS = 32  # of applications at a time: a millisecond or so [guess]
 RETRY_S = 2e-3  # wall seconds until a full pipe is tried again
 
 _decode = msgspec.msgpack.Decoder(say.ToNode).decode
@@ -96,7 +98,7 @@ class Agent:
         ready = {self.ear.fd, self.reception.fd, self.worker.fd}
         while not self.finished:
             self._work(ready)
-            ready = self.waiter.wait(self._until_s())
+            ready = self.waiter.wait(wall_s() if self.reception.spoke else self._until_s())
             if self._alone(ready):
                 return
         self.tell(say.Farewell(self._counted()))
@@ -124,8 +126,8 @@ class Agent:
     def _work(self, ready: set[int]) -> None:
         """See to what is due and to the sockets that are ready.
 
-        Sending on a socket may use up the wake-up of what came in there: control and door are asked until they have
-        nothing, after the last word that was said to them.
+        Sending on a socket may use up the wake-up of what came in there: after the last word that was said to control
+        and door they are asked once more, the door in a round of its own without waiting.
         """
         self._release()
         if self.ear.fd in ready or self._ear_full:
@@ -137,18 +139,10 @@ class Agent:
         if wall_s() >= self._next_beat_s:
             self._next_beat_s = wall_s() + BEAT_S
             self.tell(say.Beat(self._counted()))
-        if self.reception.fd in ready:
+        if self.reception.fd in ready or self.reception.spoke:
             self._hear_applications()
-        while not self.finished and (self._hear_control() or self._hear_applications_again()):
+        while not self.finished and self._hear_control():
             self._release()
-
-    def _hear_applications_again(self) -> bool:
-        """What came in while something was said at the door."""
-        if not self.reception.spoke:
-            return False
-        self.reception.spoke = False
-        self._hear_applications()
-        return True
 
     # what is due
 
@@ -173,14 +167,16 @@ class Agent:
     def _arrived(self, receipt: Receipt, came_s: float, now_s: float, late_s: float) -> None:
         """The last bit is here: to the application, if this is where it was going, and to the coordinator's notice."""
         letter = receipt.letter
+        problem = ""
         if letter.id.startswith("bundle:") and receipt.parts:
             tag = tag_of(receipt.parts[0])
-            if tag.target == self.welcome.node:
-                self.reception.deliver(tag, say.letter_parts(letter.id)[2], now_s, receipt.parts[1:])
-            else:
+            if tag.target != self.welcome.node:
                 self.cargo.keep(say.holding(letter.id), receipt.parts)
-        self.counts["released"] += 1
-        self.tell(say.Got(letter.id, came_s, now_s, late_s))
+            elif not self.reception.deliver(tag, say.letter_parts(letter.id)[2], now_s, receipt.parts[1:]):
+                problem = INBOX_FULL
+        if not _is_probe(letter.id):
+            self.counts["released"] += 1
+        self.tell(say.Got(letter.id, came_s, now_s, late_s, problem))
 
     def _report(self, done: Done, now_s: float) -> None:
         order = done.order
@@ -202,8 +198,8 @@ class Agent:
             return True  # pipes fill up, and senders wait, until something is released
         receipts = self.ear.receive(MOST_AT_ONCE)
         came_s = wall_s()
-        self.counts["received"] += len(receipts)
         for receipt in receipts:
+            self.counts["received"] += not _is_probe(receipt.letter.id)
             self._flying_bytes += sum(map(len, receipt.parts))
             self.releases.push(receipt.letter.due_s, (came_s, receipt))
         return self.ear.waiting
@@ -221,12 +217,13 @@ class Agent:
             self.releases.push(done.order.finish_s, done)
 
     def _hear_applications(self) -> None:
-        while requests := self.reception.receive(MOST_AT_ONCE):
-            for request in requests:
-                if isinstance(request, Offer):
-                    self._offer(request)
-                else:
-                    self.tell(say.Ask(self.reception.asked(request), request.what))
+        """A few of what applications want; then others have their turn, however much they ask."""
+        self.reception.spoke = False
+        for request in self.reception.receive(MOST_REQUESTS):
+            if isinstance(request, Offer):
+                self._offer(request)
+            else:
+                self.tell(say.Ask(self.reception.asked(request), request.what))
 
     def _offer(self, offer: Offer) -> None:
         problem = self.reception.objection(offer)
@@ -237,9 +234,11 @@ class Agent:
         if problem:
             self.reception.refuse(offer, *problem)
             return
-        bundle = self.reception.accept(offer)
-        if tag.target == self.welcome.node:  # no link leads from a node to itself
-            self.reception.deliver(tag, bundle, tag.offered_s, offer.payload)
+        bundle = self.reception.next_bundle()
+        if tag.target == self.welcome.node and not self.reception.deliver(tag, bundle, tag.offered_s, offer.payload):
+            self.reception.refuse(offer, INBOX_FULL, "nobody reads there, and its inbox is full")  # no link leads there
+            return
+        self.reception.accept(offer, bundle)
         self.cargo.keep(f"bundle:{bundle}", parts)
         size_bytes = max(1, offer.size_bytes, sum(map(len, parts)))
         self.tell(say.Offer(bundle, offer.to, size_bytes, offer.priority, tag.offered_s))
@@ -267,13 +266,16 @@ class Agent:
         self.pace = pace
         gc.collect()
         gc.freeze()  # a collection that walks through all that was imported takes milliseconds
-        self.counts.clear()  # what went before was to measure transport
-        self.exits.forget_counts()
         self._heard_before = (self.ear.received_bytes, self.ear.duplicates)
 
     def _turn(self, order: say.Turn) -> None:
-        if self.pace is not None:
-            self.pace.change(order.segment)
+        if self.pace is None:
+            return
+        self.pace.change(order.segment)
+        late_s = self.pace.emulated(wall_s()) - order.segment.emulated_s
+        if late_s > 0.0:  # until now this node went on at the old rate
+            self.counts["turned late"] += 1
+            self.counts["turned late, most us"] = max(self.counts["turned late, most us"], round(1e6 * late_s))
 
     def _shift(self, order: say.Shift) -> None:
         if self.pace is not None:
@@ -284,17 +286,29 @@ class Agent:
         self.tell(say.Pong(order.sent_s, came_s, wall_s()))
 
     def _put(self, order: say.Put) -> None:
-        self.exits.put(order, self.cargo.parts(say.holding(order.letter), order.real_bytes))
+        name = say.holding(order.letter)
+        bundle = order.letter.startswith("bundle:")
+        if bundle and order.real_bytes and not self.cargo.has(name):
+            self.tell(say.Stuck(order.letter))
+            return
+        try:
+            self.exits.put(order, self.cargo.parts(name, 0 if bundle else order.real_bytes))
+        except Refused as refusal:  # larger than a link takes
+            self.counts[f"refused: {refusal.code}"] += 1
+            self.tell(say.Stuck(order.letter))
+            return
+        self.cargo.left(name, order.letter)
 
     def _again(self, order: say.Again) -> None:
         if not self.exits.again(order.letter):
             self.tell(say.Stuck(order.letter))
 
     def _news(self, order: say.News) -> None:
-        gone = {*order.settled, *(f"bundle:{fate.bundle}" for fate in order.fates)}
-        for holding in gone:
-            self.cargo.drop(holding)
-        self.exits.settled(gone)
+        for letter in order.settled:
+            self.exits.settled(letter)
+            self.cargo.settled(say.holding(letter), letter)
+        for name in (*order.ended, *(f"bundle:{fate.bundle}" for fate in order.fates)):
+            self.cargo.drop(name)
         for fate in order.fates:
             self.reception.fate(fate.bundle, fate.how, fate.reason)
 
@@ -336,3 +350,8 @@ class Agent:
         say.Unwelcome: _unwelcome,
         say.Finish: _finish,
     }
+
+
+def _is_probe(letter: str) -> bool:
+    """Whether a letter only measures transport, and counts for nothing."""
+    return letter.startswith("probe:")

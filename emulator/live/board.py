@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emulator.live.engine import Engine
 
 EVERY_S = 0.5  # wall seconds between two pictures
+PAINTED_S = 2.0  # wall seconds that the last picture may take
 MOST_INCIDENTS = 5  # the last ones, on the board
 
 
@@ -85,7 +86,11 @@ class Board:
         if self._painter is not None and self._painter.stdin is not None:
             with suppress(BrokenPipeError):
                 self._painter.stdin.close()
-            self._painter.wait()
+            try:
+                self._painter.wait(timeout=PAINTED_S)
+            except subprocess.TimeoutExpired:  # a terminal that was stopped
+                self._painter.kill()
+                self._painter.wait()
 
     def _picture(self, engine: "Engine", incidents: list[str]) -> Picture:
         core = engine.core

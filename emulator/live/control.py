@@ -80,6 +80,7 @@ class Got(_Said, frozen=True, tag="got"):
     arrived_wall_s: float
     released_s: float
     late_s: float
+    problem: Text = ""  # why nobody there could take it
 
 
 class Ran(_Said, frozen=True, tag="ran"):
@@ -213,7 +214,8 @@ class Unlink(_Said, frozen=True, tag="unlink"):
 
 
 class Put(_Said, frozen=True, tag="put"):
-    """Send a message over a contact; `real_bytes` of it are real if the node holds no payload of its own for it."""
+    """Send a message over a contact. Of a bundle, `real_bytes` is not 0 if the node must hold its payload; of all
+    else it is how many zeros to send."""
 
     letter: Name
     contact: Whole
@@ -238,10 +240,11 @@ class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class News(_Said, frozen=True, tag="news"):
-    """What is in no hurry, gathered: fates of bundles, and payloads to let go of, for the next node has them."""
+    """What is in no hurry, gathered: fates of bundles, letters that the next node has, and bundles that are no more."""
 
     fates: tuple[Fate, ...]
     settled: tuple[Name, ...]
+    ended: tuple[Name, ...]
 
 
 class Forget(_Said, frozen=True, tag="forget"):

@@ -14,7 +14,6 @@ import msgspec
 import zmq
 
 from emulator.clock import wall_s
-from emulator.errors import BadInput, RunFailed
 from emulator.live import control as say
 from emulator.live.abroad import Abroad
 from emulator.live.greeting import who
@@ -22,7 +21,7 @@ from emulator.live.join import Introduction
 from emulator.live.options import LiveOptions
 from emulator.live.pace import Pace
 from emulator.live.roster import Member, Roster
-from emulator.live.supervisor import NOT_LET_IN, Death, Supervisor
+from emulator.live.supervisor import Death, Supervisor
 from emulator.live.wait import Waiter
 from links.contacts import LASER, Contact
 from links.endpoints import ipc_endpoint
@@ -31,8 +30,6 @@ from links.handshakes import STRANGE, Gate
 START_LIMIT_S = 120.0  # wall seconds for all processes of this host to be ready: a hundred need thirty on two cores
 FAREWELL_S = 3.0  # wall seconds for nodes to say farewell
 LAST_WORD_S = 0.2  # wall seconds until what a process said before it ended has come: a hundred times what it takes
-SOUND_S = 20.0  # wall seconds for the clocks of other hosts: sixteen exchanges with the far side of the Earth take 5
-EARLY_DEATHS = 2  # of one node before the run begins: the first may be an accident
 AWAY_S = 1.0  # wall seconds without a look here that are more than a busy moment: twenty rounds of chores
 
 
@@ -73,67 +70,13 @@ class Crew:
 
     # the start
 
-    def start(self, busy: Callable[[str, int, int], None]) -> None:
-        """Start all processes; returns when every node is ready and has its models. `busy(what, done, of)`.
-
-        Raises RunFailed naming the node if one dies or is not ready in time, BadInput if nobody joins.
-        """
-        for member in self.members.values():
-            if not member.remote:
-                self._spawn(member)
-        begun_s = wall_s()
-        everyone = list(self.members.values())
-        while waiting := [m.name for m in everyone if not (m.ready and m.loaded)]:
-            self.wait(wall_s() + 0.05)
-            self.hear()
-            self._bury()
-            for member, death in self._take_news():
-                if member.remote:
-                    self.note(str(death))  # somebody may bring it up again while we wait
-                    continue
-                member.deaths += 1
-                if member.deaths >= EARLY_DEATHS or death.code == NOT_LET_IN:
-                    raise RunFailed(f"a node did not start: {death}")
-                self._spawn(member)
-            busy("nodes", len(everyone) - len(waiting), len(everyone))
-            self._check_patience(waiting, wall_s() - begun_s)
-        self._measure_clocks()
+    def begun(self) -> None:
+        """All are here: who comes from now on comes back, and what was counted so far counts no more."""
         self._returned.clear()
         self.cut_off = 0
 
-    def _measure_clocks(self) -> None:
-        """Learn how far other hosts' clocks are from ours, now that all is quiet."""
-        far = self.abroad.members
-        for member in far:
-            self.abroad.sound(member)
-        until_s = wall_s() + SOUND_S
-        while waiting := [member.name for member in far if not self.abroad.sounded(member)]:
-            self.wait(until_s)
-            self.hear()
-            for _, death in self.deaths():
-                raise RunFailed(f"a node died before time began: {death}")
-            if wall_s() > until_s:
-                raise RunFailed(f"{', '.join(waiting[:10])} did not say within {SOUND_S:g} s what time it is there")
-        problems = [problem for member in far if (problem := self.abroad.objection(member))]
-        if problems:
-            raise BadInput("; ".join(problems))
-        for member in far:
-            self.abroad.admit(member)
-
-    def _check_patience(self, waiting: list[str], waited_s: float) -> None:
-        far = [name for name in waiting if self.members[name].remote and not self.members[name].identity]
-        if far and waited_s > self.options.join_s:
-            text = ", ".join(far[:10])
-            raise BadInput(
-                f"nobody has joined as {text} within {self.options.join_s:g} s: run `orbitmesh node --join "
-                f"{self.roster.endpoint}` there (with --key FILE); refused so far: "
-                f"{self.refused or 'none'}"
-            )
-        near = [name for name in waiting if name not in far]
-        if near and waited_s > START_LIMIT_S:
-            raise RunFailed(f"{', '.join(near[:10])} not ready within {START_LIMIT_S:g} s")
-
-    def _spawn(self, member: Member) -> None:
+    def spawn(self, member: Member) -> None:
+        """Start a node's process on this host."""
         member.epoch += 1
         member.heard_s = wall_s()
         introduction = Introduction(
@@ -228,8 +171,13 @@ class Crew:
 
     def deaths(self) -> list[tuple[Member, str]]:
         """Whose process has died since the last call, and how; of those that were replaced on purpose, nothing."""
+        return [(member, str(death)) for member, death in self.news()]
+
+    def news(self) -> list[tuple[Member, Death]]:
+        """The same with exit codes."""
         self._bury()
-        return [(member, str(death)) for member, death in self._take_news()]
+        found, self._news = self._news, []
+        return found
 
     def _bury(self) -> None:
         """Take notice of all processes that have ended."""
@@ -250,10 +198,6 @@ class Crew:
             self.cut_off += not member.bye
             self._news.append((member, Death(member.name, member.pid, 0, "", why)))
             member.gone()
-
-    def _take_news(self) -> list[tuple[Member, Death]]:
-        found, self._news = self._news, []
-        return found
 
     def returned(self) -> list[Member]:
         """Who is ready again since the last call."""
@@ -279,6 +223,7 @@ class Crew:
             self.supervisor.reap(member.name)
         elif member.remote:
             self.roster.answer(member.identity, say.Fail(comes_back))
+            self.cut_off += not member.bye
             self.abroad.forget(member)
         self._bury()
         for death in [death for other, death in self._news if other is member]:
@@ -286,7 +231,7 @@ class Crew:
         self._news = [(other, death) for other, death in self._news if other is not member]
         member.gone()
         if comes_back and not member.remote:
-            self._spawn(member)
+            self.spawn(member)
 
     def kill(self, member: Member, why: str) -> None:
         """End a process that is no use any more; its death is then told with this reason."""

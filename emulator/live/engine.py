@@ -5,7 +5,6 @@ emulated instant at which they really happened. All go through the same door as 
 a report that arrives after a later fact was handled gets that fact's instant. Nothing here decides what happens next.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar
@@ -31,23 +30,22 @@ from emulator.events import (
 from emulator.live import control as say
 from emulator.live.answers import Answers
 from emulator.live.crew import Crew
+from emulator.live.governor import Governor
 from emulator.live.lateness import Lateness
-from emulator.live.leases import GRACE_S, RUN_GRACE_S, TRIES, Lease, Leases, RunLease
+from emulator.live.leases import RUN_GRACE_S, TRIES, Lease, Leases
 from emulator.live.options import LiveOptions
 from emulator.live.pace import Pace, Segment
-from emulator.live.rates import Governor
 from emulator.live.roster import Member
 from emulator.orders import Cancel, End, Run, Send, Wake
 from emulator.recorder import Door
-from emulator.report import quantile
 from emulator.state import BUNDLE
 
 CHORES_S = 0.05  # wall seconds between looks at leases, rates and links to come
-RECENT = 500  # samples by which the rate is chosen [guess]
 GOVERN_S = 0.5  # wall seconds between looks at the rate
-TURN_S = 0.05  # wall seconds from the order to change the rate until it holds: fifty times what an order takes
+TURN_S = 0.25  # wall seconds from the order to change the rate until it holds: hundreds of times what an order takes
+MOST_AT_ONCE = 32  # facts handled before reports are heard [guess]
 LINK_AHEAD_S = 0.5  # wall seconds before a contact opens that its connection is made
-START_S = 0.2  # wall seconds from the last order before the run until time begins
+START_S = 0.5  # wall seconds from the last order before the run until time begins
 
 Entry = tuple[float, int, str, int, Event]
 
@@ -65,8 +63,7 @@ class Engine:
         self.contacts = answers.world.plan.contacts
         self.late = Lateness()
         self.late_runs = Lateness()
-        self._late_wall: deque[float] = deque(maxlen=RECENT)  # wall seconds late, the last ones
-        self._speeds: deque[float] = deque(maxlen=RECENT)  # modelled over real time of inferences, the last ones
+        self.late_facts = Lateness()  # from a fact's own instant until the core was told
         self.overruns = 0
         self.stale = 0
         self.first_s: float | None = None  # wall instant of the first delivery
@@ -78,7 +75,8 @@ class Engine:
         self.attempts = 0
         self.ended = False
         self._last_s = 0.0
-        self._news: dict[str, tuple[list[say.Fate], list[str]]] = {}
+        self._news: dict[str, tuple[list[say.Fate], list[str], list[str]]] = {}
+        self._held: set[str] = set()  # bundles of applications, whose payload some node holds
         self._sequence = 0
         self._heap: list[Entry] = []
         self._tasks = {event.task.id: event.task for event in facts if isinstance(event, Captured)}
@@ -133,15 +131,19 @@ class Engine:
     def _work(self) -> None:
         """Hand over all facts whose instant has come; none after the end, which late reports may well be."""
         heap = self._heap
-        while heap and not self.ended and heap[0][0] <= self.pace.emulated(wall_s()) and not self._holding_the_end():
-            self._handle(heappop(heap)[4])
+        for _ in range(MOST_AT_ONCE):  # then reports have their turn, however slow the scheduler is
+            if not heap or self.ended or heap[0][0] > self.pace.emulated(wall_s()) or self._holding_the_end():
+                return
+            event = heappop(heap)[4]
+            self.late_facts.record(self.pace.emulated(wall_s()) - event.at_s)
+            self._handle(event)
 
     def _holding_the_end(self) -> bool:
         """Whether the end has to wait for reports of what was due before it."""
         if type(self._heap[0][4]) is not Ended:
             return False
         due = any(lease.order.deliver_s <= self.duration_s for lease in self.leases.messages.values())
-        return due or any(lease.order.finish_s <= self.duration_s for lease in self.leases.runs.values())
+        return due or any(order.finish_s <= self.duration_s for order in self.leases.runs.values())
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, NodeFailed):
@@ -181,9 +183,9 @@ class Engine:
             if message is None or message.deliver_s != lease.order.deliver_s or message.hop != lease.order.to:
                 self.leases.end(key)
                 self.crew.tell(lease.order.to, say.Forget(lease.letter))
-        for run, run_lease in tuple(self.leases.runs.items()):
-            state = self.core.tasks.get(run_lease.order.task)
-            if state is None or state.run != run or state.how or not self.crew.members[run_lease.order.node].up:
+        for run, order in tuple(self.leases.runs.items()):
+            state = self.core.tasks.get(order.task)
+            if state is None or state.run != run or state.how or not self.crew.members[order.node].up:
                 del self.leases.runs[run]
 
     # orders
@@ -191,17 +193,19 @@ class Engine:
     def _send(self, order: Send) -> None:
         self.attempts += 1
         letter = say.letter_id(order.what, self.attempts, order.task)
-        expires_s = self.pace.wall(order.deliver_s) + GRACE_S
-        older = self.leases.grant(Lease(order, self.attempts, letter, expires_s))
+        older = self.leases.grant(Lease(order, self.attempts, letter))
         if older is not None:
             self.crew.tell(older.order.to, say.Forget(older.letter))
-        real_bytes = order.size_bytes if self.options.payload == "real" and order.what != BUNDLE else 0
+        if order.what == BUNDLE:
+            real_bytes = int(order.task in self._held)
+        else:
+            real_bytes = order.size_bytes if self.options.payload == "real" else 0
         put = say.Put(letter, order.contact + 1, order.size_bytes, real_bytes, order.start_s, order.deliver_s)
         self.crew.tell(order.node, put)
 
     def _run(self, order: Run) -> None:
         task = self._tasks[order.task]
-        self.leases.runs[order.run] = RunLease(order, self.pace.wall(order.finish_s) + RUN_GRACE_S)
+        self.leases.runs[order.run] = order
         infer = say.Infer(
             order.task, order.run, task.model, task.tile, task.raw_bytes, order.start_s, order.finish_s
         )  # fmt: skip
@@ -219,11 +223,12 @@ class Engine:
         if state is not None:
             self._news_of(state.bundle.source)[0].append(say.Fate(order.task, order.how, order.reason))
             if state.at != state.bundle.source:
-                self._news_of(state.at)[1].append(f"{BUNDLE}:{order.task}")
+                self._news_of(state.at)[2].append(f"{BUNDLE}:{order.task}")
+            self._held.discard(order.task)
 
-    def _news_of(self, node: str) -> tuple[list[say.Fate], list[str]]:
-        """What a node is to be told with the next chores."""
-        return self._news.setdefault(node, ([], []))
+    def _news_of(self, node: str) -> tuple[list[say.Fate], list[str], list[str]]:
+        """What a node is to be told with the next chores: fates, letters that are settled, bundles that have ended."""
+        return self._news.setdefault(node, ([], [], []))
 
     _CARRY_OUT: ClassVar[dict[type, Callable[["Engine", Any], None]]] = {
         Send: _send, Run: _run, Cancel: _cancel, Wake: _wake, End: _end,
@@ -246,36 +251,39 @@ class Engine:
         if lease is None:
             self.stale += 1
             return
-        self._late(self.late, got.late_s)
+        self.late.record(got.late_s)
+        if not lease.tries:  # what had to be sent again says nothing of how fast this host is
+            self.governor.delivered(wall_s(), got.late_s / self.governor.rate)
+        if got.problem:
+            self._push(Missed(max(got.released_s, lease.order.deliver_s), member.name, name, what, got.problem))
+            return
         self._push(Delivered(max(got.released_s, lease.order.deliver_s), member.name, name, what))
         if self.first_s is None:
             self.first_s = wall_s()
         if what == BUNDLE:
             bundle = self.core.bundles[name].bundle
             if (lease.order.node, member.name) != (bundle.source, bundle.target):  # else its fate says the same
-                self._news_of(lease.order.node)[1].append(say.holding(got.letter))
+                self._news_of(lease.order.node)[1].append(got.letter)
 
     def _ran(self, member: Member, ran: say.Ran) -> None:
-        lease = self.leases.runs.get(ran.run)
-        if lease is None or lease.order.node != member.name or lease.order.task != ran.task:
+        order = self.leases.runs.get(ran.run)
+        if order is None or order.node != member.name or order.task != ran.task:
             self.stale += 1
             return
         del self.leases.runs[ran.run]
-        if ran.host_s * self.governor.rate > lease.order.finish_s - lease.order.start_s:
+        modelled_s = order.finish_s - order.start_s
+        if ran.host_s * self.governor.rate > modelled_s:
             self.overruns += 1
-        self._speeds.append((lease.order.finish_s - lease.order.start_s) / max(ran.host_s, 1e-9))
-        self._late(self.late_runs, ran.late_s)
-        self._push(Finished(max(ran.finished_s, lease.order.finish_s), member.name, ran.task, ran.run, ran.outcome))
-
-    def _late(self, where: Lateness, late_s: float) -> None:
-        where.record(late_s)
-        self._late_wall.append(late_s / self.governor.rate)
+        self.governor.inferred(wall_s(), modelled_s / max(ran.host_s, 1e-9))
+        self.late_runs.record(ran.late_s)
+        self._push(Finished(max(ran.finished_s, order.finish_s), member.name, ran.task, ran.run, ran.outcome))
 
     def _broke(self, member: Member, broke: say.Broke) -> None:
         raise RunFailed(f"{member.name} could not run the model for task {broke.task}: {broke.problem}")
 
     def _offer(self, member: Member, offer: say.Offer) -> None:
         bundle = Bundle(offer.bundle, member.name, offer.target, offer.size_bytes, offer.priority)
+        self._held.add(offer.bundle)
         self._push(Offered(max(0.0, offer.at_s), member.name, bundle))
 
     def _ask(self, member: Member, ask: say.Ask) -> None:
@@ -307,7 +315,7 @@ class Engine:
         self._tell_news()
         self._open_links()
         self._shut_links()
-        for lease in self.leases.expired(now_wall_s):
+        for lease in self.leases.expired(now_wall_s, self.pace.wall):
             sender_there = self.crew.members[lease.order.node].ready
             if lease.tries > TRIES or not sender_there:
                 self._miss(lease)
@@ -316,14 +324,14 @@ class Engine:
                 self.crew.tell(lease.order.node, say.Again(lease.letter))
         for member in self.crew.silent(self.options.silent_s, now_wall_s):
             self.crew.kill(member, f"{member.name} has not been heard of for {now_wall_s - member.heard_s:.1f} s")
-        for run_lease in self.leases.hung(now_wall_s):
-            member = self.crew.members[run_lease.order.node]
-            self.crew.kill(member, f"{member.name} has not ended run {run_lease.order.run} in {RUN_GRACE_S:g} s")
+        for order in self.leases.hung(now_wall_s, self.pace.wall):
+            member = self.crew.members[order.node]
+            self.crew.kill(member, f"{member.name} has not ended run {order.run} {RUN_GRACE_S:g} s after it was due")
 
     def _tell_news(self) -> None:
         news, self._news = self._news, {}
-        for node, (fates, settled) in news.items():
-            self.crew.tell(node, say.News(tuple(fates), tuple(settled)))
+        for node, (fates, settled, ended) in news.items():
+            self.crew.tell(node, say.News(tuple(fates), tuple(settled), tuple(ended)))
 
     def _died(self, member: Member, death: str, now_wall_s: float) -> None:
         """A process that nobody killed on purpose: a fact for the core, and a new process."""
@@ -366,8 +374,7 @@ class Engine:
 
     def _govern(self, now_wall_s: float) -> None:
         self.governor.unsure_s = self.crew.abroad.unsure_s
-        late_wall_p99_s = quantile(sorted(self._late_wall), 0.99)
-        rate = self.governor.consider(self.now_s, late_wall_p99_s, quantile(sorted(self._speeds), 0.05))
+        rate = self.governor.consider(self.now_s, now_wall_s)
         if rate is not None:
             ahead_s = TURN_S + 4.0 * self.governor.unsure_s  # twice the way there and back to the farthest host
             segment = self.pace.joining(now_wall_s + ahead_s, rate)

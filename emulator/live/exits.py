@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 import zmq
 
-from emulator.live.control import PROBE_LINK, Link, Put, Welcome, holding
+from emulator.live.control import PROBE_LINK, Link, Put, Welcome
 from links.envelope import Buffer, Letter, Limits
 from links.faulty import Faulty
 from links.handshakes import STRANGE, Watch
@@ -104,10 +104,9 @@ class Exits:
             sent.outbound.resend(sent.sequence, [sent.letter], [sent.parts])
         return True
 
-    def settled(self, names: set[str]) -> None:
-        """The next nodes have them."""
-        for letter in [letter for letter in self._sent if holding(letter) in names]:
-            del self._sent[letter]
+    def settled(self, letter: str) -> None:
+        """The next node has it."""
+        self._sent.pop(letter, None)
 
     def flush(self) -> bool:
         """Try again what a full pipe refused."""
@@ -120,21 +119,12 @@ class Exits:
     def counted(self) -> dict[str, int]:
         """Letters and bytes sent, over all contacts so far."""
         counts = dict(self._counts)
-        for outbound in self._open.values():
-            self._add(counts, outbound)
+        for contact, outbound in self._open.items():
+            self._add(counts, contact, outbound)
         if self._watch is not None:
             self._watch.notice()
             counts |= {f"stranger: {what}": n for what, n in self._watch.counts.items() if what in STRANGE}
         return counts | {"links": len(self._open), "no_contact": self.no_contact, "waiting": len(self.waiting)}
-
-    def forget_counts(self) -> None:
-        """Count from here on."""
-        self._counts = dict.fromkeys(self._counts, 0)
-        for outbound in self._open.values():
-            before = dict.fromkeys(self._counts, 0)
-            self._add(before, outbound)
-            for name, number in before.items():
-                self._counts[name] = self._counts.get(name, 0) - number
 
     def close(self) -> None:
         """Close all links at once."""
@@ -153,15 +143,17 @@ class Exits:
 
     def _trim(self) -> None:
         """Forget the oldest letters that hold no payload."""
-        for letter in [letter for letter, sent in self._sent.items() if not sent.parts][: KEPT // 8]:
+        for letter in [letter for letter in self._sent if not letter.startswith("bundle:")][: KEPT // 8]:
             del self._sent[letter]
 
     def _close(self, contact: int, outbound: Outbound | Faulty, linger_ms: int) -> None:
         self._sequence[contact] = outbound.next_sequence
-        self._add(self._counts, outbound)
+        self._add(self._counts, contact, outbound)
         outbound.close(linger_ms)
 
-    def _add(self, counts: dict[str, int], link: Outbound | Faulty) -> None:
+    def _add(self, counts: dict[str, int], contact: int, link: Outbound | Faulty) -> None:
+        if contact == PROBE_LINK:
+            return
         outbound = link.outbound if isinstance(link, Faulty) else link
         if isinstance(link, Faulty):
             for name, number in link.did.items():

@@ -4,6 +4,8 @@ A message has one lease at a time. Who does not report it in time is asked to se
 a fact, so that nothing is ever waited for without end. Wall instants; no clock here.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from emulator.orders import Run, Send
@@ -14,13 +16,13 @@ RUN_GRACE_S = 60.0  # wall seconds that an inference may be late before its node
 
 
 class Lease(msgspec.Struct):
-    """A message on one hop, and until when (wall) its receiver may be silent."""
+    """A message on one hop. `again_s`: the wall instant at which it was asked for again, if it was."""
 
     order: Send
     attempt: int
     letter: str
-    expires_s: float
     tries: int = 0
+    again_s: float = 0.0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -28,19 +30,12 @@ class Lease(msgspec.Struct):
         return (self.order.task, self.order.what)
 
 
-class RunLease(msgspec.Struct):
-    """A run on a processor, and until when (wall) its node may be silent."""
-
-    order: Run
-    expires_s: float
-
-
 class Leases:
     """All of them."""
 
     def __init__(self) -> None:
         self.messages: dict[tuple[str, str], Lease] = {}
-        self.runs: dict[int, RunLease] = {}
+        self.runs: dict[int, Run] = {}
         self.by_contact: dict[int, int] = {}  # contact -> leases on it
         self.renewed = 0  # times that a sender was asked to send again
 
@@ -66,14 +61,22 @@ class Leases:
             return None
         return self.end(key)
 
-    def expired(self, now_s: float) -> list[Lease]:
-        """Messages nobody has reported in time; each gets time for another try."""
-        late = [lease for lease in self.messages.values() if lease.expires_s < now_s]
+    def expired(self, now_s: float, wall: Callable[[float], float]) -> list[Lease]:
+        """Messages nobody has reported in time; each gets time for another try.
+
+        `wall` says when an emulated instant is, at the pace of today: that of the day on which a message left may have
+        been another.
+        """
+        late = [
+            lease
+            for lease in self.messages.values()
+            if max(wall(lease.order.deliver_s), lease.again_s) + GRACE_S < now_s
+        ]
         for lease in late:
             lease.tries += 1
-            lease.expires_s = now_s + GRACE_S
+            lease.again_s = now_s
         return late
 
-    def hung(self, now_s: float) -> list[RunLease]:
+    def hung(self, now_s: float, wall: Callable[[float], float]) -> list[Run]:
         """Runs that should be over long since."""
-        return [lease for lease in self.runs.values() if lease.expires_s < now_s]
+        return [order for order in self.runs.values() if wall(order.finish_s) + RUN_GRACE_S < now_s]

@@ -86,14 +86,16 @@ class Reception:
         self.spoke = True
         self._door.refuse(offer.app, offer.reference, code, problem)
 
-    def accept(self, offer: Offer) -> str:
-        """It will be sent; returns the name of the bundle, unique in the run."""
+    def next_bundle(self) -> str:
+        """A name for a bundle, unique in the run."""
         self._number += 1
-        bundle = f"{self._welcome.node}/{self._welcome.epoch}/{self._number}"
+        return f"{self._welcome.node}/{self._welcome.epoch}/{self._number}"
+
+    def accept(self, offer: Offer, bundle: str) -> None:
+        """It will be sent under this name."""
         self._pending[bundle] = (offer.app, offer.reference)
         self.spoke = True
         self._door.accepted(offer, bundle)
-        return bundle
 
     def fate(self, bundle: str, how: str, reason: str) -> None:
         """Tell who sent it what became of it."""
@@ -102,12 +104,12 @@ class Reception:
             self.spoke = True
             self._door.outcome(*known, bundle, how, reason)
 
-    def deliver(self, tag: Tag, bundle: str, arrived_s: float, payload: Sequence[Buffer]) -> None:
-        """A bundle for an application here. Without room it is counted by the door as `inbox_full`."""
+    def deliver(self, tag: Tag, bundle: str, arrived_s: float, payload: Sequence[Buffer]) -> bool:
+        """A bundle for an application here. False, and counted by the door, if there is no room."""
         size_bytes = sum(map(len, payload))
         arrival = protocol.Arrival(bundle, tag.source, tag.service_from, tag.offered_s, arrived_s, size_bytes)
         self.spoke = True
-        self._door.deliver(tag.service, arrival, tuple(memoryview(part) for part in payload))
+        return self._door.deliver(tag.service, arrival, tuple(memoryview(part) for part in payload))
 
     def asked(self, query: Query) -> int:
         """A token under which the coordinator is to answer."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.live.rates import LEAST_RATE, MOST_RATE, ROOM, SHARE, UP, Closest, Governor, refusal
+from emulator.live.governor import DOWN, ENOUGH, LATELY_S, SHARE, UP, Governor
+from emulator.live.rates import LEAST_RATE, MOST_RATE, Closest, refusal
 from links.contacts import constant_contact
 
 NEAR = constant_contact("A", "B", 100.0, 200.0, 0.001, 1e9)
@@ -31,36 +32,64 @@ def test_a_rate_that_overtakes_light_is_refused_with_the_pair_and_what_would_do(
 def test_auto_slows_down_before_the_near_pair_meets_and_only_then() -> None:
     governor = Governor(CLOSEST, 0.002, 1.0, None)
     assert governor.rate == 1.0
-    assert governor.consider(50.0, None, None) is None  # no evidence, no change
-    assert governor.consider(99.0, None, None) == 0.001 / 0.002
-    assert governor.consider(150.0, 1e-6, 100.0) is None  # however well it goes
+    assert governor.consider(50.0, 1.0) is None  # no evidence, no change
+    assert governor.consider(99.0, 2.0) == 0.001 / 0.002
+    governor.delivered(3.0, 1e-6)
+    assert governor.consider(150.0, 3.0) is None  # however well it goes
 
 
 def test_a_fixed_rate_stays() -> None:
     governor = Governor(CLOSEST, 0.0005, 1e-9, 1.5)
-    assert governor.consider(0.0, 10.0, 0.001) is None
+    governor.delivered(0.0, 10.0)
+    governor.inferred(0.0, 0.001)
+    assert governor.consider(0.0, 0.0) is None
     assert governor.rate == 1.5
 
 
-def test_lateness_and_slow_inference_bring_it_down_at_once_and_calm_raises_it_gently() -> None:
+def test_lateness_and_slow_inference_bring_it_down_and_calm_raises_it_gently() -> None:
     governor = Governor(Closest([FAR], 300.0), 0.0001, 0.005, None)
-    assert governor.consider(0.0, 0.001, None) == pytest.approx(UP)
-    assert governor.consider(0.0, 0.005, None) == pytest.approx(SHARE)
-    assert governor.consider(0.0, None, 0.1) == pytest.approx(ROOM * 0.1)
+    for _ in range(ENOUGH):
+        governor.delivered(1.0, 0.001)
+    assert governor.consider(0.0, 1.0) == pytest.approx(UP)
+    for _ in range(ENOUGH):
+        governor.delivered(2.0, 0.0035)
+    assert governor.consider(0.0, 2.0) == pytest.approx(SHARE * 0.005 / 0.0035)
+    governor.inferred(3.0, 0.001)
+    assert governor.consider(0.0, 3.0) == pytest.approx(DOWN * SHARE * 0.005 / 0.0035)  # by half at a time
+
+
+def test_one_rough_moment_is_forgotten_and_the_rate_comes_back() -> None:
+    governor = Governor(Closest([FAR], 300.0), 0.0001, 0.005, None)
+    governor.delivered(0.0, 2.0)
+    wall_s = 0.0
+    while wall_s <= LATELY_S:
+        governor.consider(0.0, wall_s)
+        wall_s += 0.5
+    low = governor.rate
+    assert low < 0.1
+    for _ in range(40):
+        governor.delivered(wall_s, 20e-6)
+        governor.consider(0.0, wall_s)
+        wall_s += 0.5
+    assert governor.rate > 1.0
 
 
 @settings(derandomize=True, deadline=None)
 @given(
-    st.floats(0.0, 300.0), st.one_of(st.none(), st.floats(0.0, 10.0)), st.one_of(st.none(), st.floats(1e-6, 1e6)),
+    st.floats(0.0, 300.0), st.lists(st.floats(0.0, 10.0), max_size=5), st.lists(st.floats(1e-6, 1e6), max_size=5),
     st.floats(1e-6, 1.0), st.integers(1, 20),
 )  # fmt: skip
 def test_it_never_leaves_its_bounds(
-    now_s: float, late_s: float | None, speed: float | None, floor_s: float, times: int
+    now_s: float, late_s: list[float], speeds: list[float], floor_s: float, times: int
 ) -> None:
     governor = Governor(CLOSEST, floor_s, 0.005, None)
-    for _ in range(times):
+    for wall_s in range(times):
+        for each in late_s:
+            governor.delivered(wall_s, each)
+        for each in speeds:
+            governor.inferred(wall_s, each)
         before = governor.rate
-        after = governor.consider(now_s, late_s, speed) or before
+        after = governor.consider(now_s, wall_s) or before
         assert LEAST_RATE <= after <= MOST_RATE
-        assert after <= before * UP * 1.0001 or after == LEAST_RATE
-        assert after <= max(LEAST_RATE, governor.cap(now_s, after)) * 1.0001 or after <= before
+        assert after <= before * UP * 1.0001
+        assert after <= governor.cap(now_s, after) * 1.0001 or after <= before

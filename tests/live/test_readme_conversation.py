@@ -1,4 +1,4 @@
-"""The conversation that the README shows, run as it is written there: two programs, real processes, the orbit's delay."""
+"""The conversation that the README shows, run as written there: two programs, real processes, the orbit's delay."""
 
 import json
 import os

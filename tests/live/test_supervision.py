@@ -267,12 +267,17 @@ class Command:
         self.nodes: list[int] = []
 
     def wait_for_nodes(self) -> None:
-        self.nodes = self.stage.until(lambda: self.stage.children(self.process.pid))
+        self._wait(lambda: bool(self.stage.children(self.process.pid)))
+        self.nodes = self.stage.children(self.process.pid)
 
     def wait_for_the_beginning(self) -> None:
-        self.stage.until((self.folder / "started").exists)
+        self._wait((self.folder / "started").exists)
         self.nodes = self.stage.children(self.process.pid)
         assert len(self.nodes) >= 3
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        self.stage.until(lambda: done() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.process.communicate()
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=60)
@@ -281,8 +286,8 @@ class Command:
 
 @pytest.mark.parametrize(
     ("number", "begun"),
-    [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGINT, False)],
-    ids=["interrupt", "terminate", "interrupt at the start"],
+    [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGHUP, False)],
+    ids=["interrupt", "terminate", "terminal closed at the start"],
 )
 def test_an_interrupt_leaves_nothing(stage: Any, temporary: Path, tmp_path: Path, number: int, begun: bool) -> None:
     command = Command(stage, tmp_path)
