@@ -118,7 +118,7 @@ def idle(duration_s: float = 10.0) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
     def look(launch: Launch) -> None:
-        while not launch.handled:  # time has not begun
+        while not launch.begun:
             time.sleep(0.01)
         pids = list(launch.crew.supervisor.pids.values())
         time.sleep(1.0)

@@ -90,6 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
     except RunFailed as error:
         print(f"orbitmesh: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):  # in the middle of a library
+            raise
+        print("orbitmesh: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         _mute()
         return 1

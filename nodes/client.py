@@ -120,6 +120,9 @@ class Node:
         """
         self._read_all()
         self._check_open()
+        given: object = payload
+        if isinstance(given, str):
+            raise NodeError(f"the payload is the text {given[:40]!r}; send bytes: payload.encode()")
         if isinstance(payload, bytes | bytearray | memoryview):
             payload = (bytes(payload),)  # a copy if it could change while it is being sent
         if (size := sum(map(len, payload))) > self.about.message_bytes:

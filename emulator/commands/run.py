@@ -39,7 +39,7 @@ def carry_out(options: argparse.Namespace) -> None:
 
     superfluous = live_arguments.given(options)
     if options.engine == "virtual" and superfluous:
-        raise BadInput(f"{', '.join(superfluous)} belong to live runs: add --engine live")
+        raise BadInput(f"only live runs take {', '.join(superfluous)}: add --engine live")
     play(options, live=options.engine == "live", drawn=False)
 
 

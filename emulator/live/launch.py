@@ -5,6 +5,7 @@ overruns, restarts, and the count of letters, which must add up.
 """
 
 import gc
+import os
 import secrets
 from contextlib import ExitStack
 from math import inf
@@ -40,6 +41,7 @@ from workloads.runtime import onnxruntime
 from workloads.sessions import PROVIDERS
 from workloads.shelf import fill
 
+CROWDED_SPIN_S = 200e-6  # twelve nodes on two cores: p99 450 us; 640 with 300 to 500 us, 740 with 50 us
 GOES = 3  # of measuring, where the first says that light would be overtaken
 PROBES = 200  # messages by which transport is measured: a fifth of a second
 HELD_BYTES = 256 << 20  # of applications' data on one node; more is refused to who offers it [guess]
@@ -56,6 +58,7 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
     rate: float  # mean: emulated seconds per wall second
     rates: list[tuple[float, float]]  # (emulated instant, rate from then on)
     late_budget_s: float
+    auto: bool  # the rate was chosen here, and may have changed
     overruns: int
     restarts: int
     resent: int
@@ -80,6 +83,11 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
         return ["scenes and products travelled as stated sizes, not as bytes; messages of applications as their bytes"]
 
     @property
+    def advice(self) -> str:
+        """What makes a run less late."""
+        return "a calmer host, a longer run" if self.auto else "a slower --rate, --rate auto"
+
+    @property
     def too_late(self) -> str:
         """Why the run is no good, "" if it is."""
         p99 = self.late_s.p99
@@ -88,7 +96,7 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"lateness is over the budget: p99 {p99 * 1e3:.3f} ms of {self.late_budget_s * 1e3:g} ms (p50 "
             f"{(self.late_s.p50 or 0.0) * 1e3:.3f} ms, {self.late_s.n} deliveries and completions, {self.overruns} "
-            "overruns); a slower --rate, --rate auto, or a larger --late-budget"
+            f"overruns); {self.advice}, or a larger --late-budget"
         )
 
 
@@ -99,13 +107,19 @@ class Launch:
         self.assembled, self.core, self.options, self.board = assembled, core, options, board
         self.incidents: list[str] = []
         self._deciding = False  # a scheduler's code may run now, and only now
+        self.begun = False  # emulated time runs, or has run
         self._rounds = 0
         self._run = secrets.token_bytes(16)
         self._infers = any(isinstance(event, Captured) for event in assembled.facts)
-        self._spin_s = options.spin_s if options.spin_s is not None else choose_spin()
+        self._spin_s = self._spin() if options.spin_s is None else options.spin_s
         problems = options.problems() + self._name_problems() + self._provider_problems() + self._size_problems()
         if problems:
             raise BadInput("; ".join(problems))
+
+    def _spin(self) -> float:
+        """As long as this host oversleeps; less where more nodes than cores would only spin each other away."""
+        crowded = len(self.assembled.world.nodes) > (os.cpu_count() or 1)
+        return min(choose_spin(), CROWDED_SPIN_S) if crowded else choose_spin()
 
     @property
     def handled(self) -> int:
@@ -151,6 +165,7 @@ class Launch:
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(private_folder()))
             crew = self.crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
+            stack.callback(self._remove_doors)
             stack.callback(crew.close)
             if self.options.remote:
                 console.err.print(_invitation(crew.roster.endpoint, self.options), soft_wrap=True)
@@ -172,11 +187,11 @@ class Launch:
 
             def watch(engine: Engine) -> None:
                 self._rounds += 1
-                programs.look(self._note)
+                programs.look(engine.now_s, self._note)
                 self.board.show(engine, self.incidents)
                 advance(engine.now_s)
 
-            self._deciding = True
+            self._deciding = self.begun = True
             try:
                 engine.run(watch)
             finally:
@@ -188,6 +203,11 @@ class Launch:
         if not crew.cut_off:
             _check_letters(figures, len(engine.leases.messages))
         return figures
+
+    def _remove_doors(self) -> None:
+        """A socket that nobody listens at any more would keep programs waiting."""
+        for name in [node.name for node in self.assembled.world.nodes] if self.options.sockets else []:
+            Path(ipc_endpoint(self.options.sockets, f"door {name}").removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _members(self) -> list[Member]:
         remote = set(self.options.remote)
@@ -291,6 +311,7 @@ class Launch:
             rate=engine.duration_s / max(times_s[2], 1e-9),
             rates=engine.rates,
             late_budget_s=self.options.late_budget_s,
+            auto=self.options.rate is None,
             overruns=engine.overruns,
             restarts=engine.restarts,
             resent=engine.leases.renewed,

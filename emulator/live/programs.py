@@ -21,13 +21,17 @@ class Programs:
     """All of them; use it as a context manager around the run."""
 
     def __init__(self, wanted: Sequence[tuple[str, str]], members: Mapping[str, Member]) -> None:
-        """`wanted` is (node, command line). Nothing is started before `with`."""
+        """`wanted` is (node, command line). They are started with the first `look` after time has begun."""
         self._wanted = [(node, command, members[node].door) for node, command in wanted]
         self._running: list[tuple[str, str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> "Programs":
+        return self
+
+    def _start(self) -> None:
+        wanted, self._wanted = self._wanted, []
         try:
-            for node, command, door in self._wanted:
+            for node, command, door in wanted:
                 environment = os.environ | {NODE_VARIABLE: door}
                 process = subprocess.Popen(
                     shlex.split(command), env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno()
@@ -36,13 +40,14 @@ class Programs:
         except (OSError, ValueError) as error:
             self._end()
             raise BadInput(f"--app {node}={command}: cannot be started: {error}") from error
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end()
 
-    def look(self, note: Callable[[str], None]) -> None:
-        """Notice who has ended; one that failed is told of."""
+    def look(self, now_s: float, note: Callable[[str], None]) -> None:
+        """Start them when time has begun, for before nothing can be sent; notice who has ended and tell who failed."""
+        if self._wanted and now_s > 0.0:
+            self._start()
         for entry in tuple(self._running):
             node, command, process = entry
             code = process.poll()

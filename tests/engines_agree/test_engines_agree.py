@@ -1,8 +1,8 @@
 """One world, one scheduler, two engines: the same placements, ways, ends and reasons, and times within a stated bound.
 
-The bound is generous, as a busy host is late by milliseconds and timings decide no test; what it finds is a delay in the
-wrong unit, or doubled on the way: light takes 0.25 s here, a scene 0.1 s of serialisation and 0.4 s of inference. That
-nothing is early is exact. Wherever a decision is taken, what it weighs differs by more than a busy host adds.
+The bound is generous, as a busy host is late by milliseconds and timings decide no test; what it finds is a delay in
+the wrong unit, or doubled on the way: light takes 0.25 s here, a scene 0.1 s of serialisation and 0.4 s of inference.
+That nothing is early is exact. Wherever a decision is taken, what it weighs differs by more than a busy host adds.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import pytest
 
 from emulator.cli import main
 from emulator.decisions import Assign, Decision, Downlink, Drop, Preempt, WakeAt
-from emulator.events import Captured, NodeFailed, NodeRecovered
+from emulator.events import Captured, Finished, NodeFailed, NodeRecovered
 from emulator.orders import Cancel, Rejected, Run
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import mesh, onboard
@@ -65,6 +65,9 @@ def check_alike(stage: Any, made: Any, decide: Callable[[], Any], **options: Any
     assert live.placements == virtual.placements
     assert live.fates == virtual.fates
     assert live.hops == virtual.hops
+    assert {fact.task: fact.outcome for fact in live.facts(Finished)} == {
+        fact.task: fact.outcome for fact in virtual.facts(Finished)
+    }  # the model ran for real, on its node
     late_s = max((b.at_s - a.at_s for a, b in _comebacks(virtual, live)), default=0.0)
     for name, virtual_s in virtual.ended_s.items():
         assert virtual_s - 1e-6 <= live.ended_s[name] <= virtual_s + BOUND_S + late_s, name
@@ -83,6 +86,7 @@ def test_shipped_schedulers_place_alike(stage: Any, decide: Any) -> None:
     assert {how for how, _ in live.fates.values()} == {"done"}
     assert len(live.fates) == 6
     assert live.figures.restarts == live.figures.resent == live.figures.stale == 0
+    assert sum(counted.get("inferred", 0) for counted in live.figures.nodes.values()) == len(live.placements) == 6
     placed = set(live.placements.values())
     assert placed == {mesh: {"A", "B"}, onboard: {"A"}, bent_pipe: {"G"}}[decide]
 

@@ -8,8 +8,9 @@ from emulator.errors import RunFailed
 from emulator.live import abroad as module
 from emulator.live import control as say
 from emulator.live.abroad import EVERY_S, EXCHANGES, Abroad
+from emulator.live.governor import Governor
 from emulator.live.offset import Exchange
-from emulator.live.rates import Closest, Governor
+from emulator.live.rates import Closest
 from emulator.live.roster import Member
 
 

@@ -16,7 +16,7 @@ from emulator.decisions import Assign, Decision
 from emulator.events import Captured, Finished, Missed, NodeFailed, NodeRecovered
 from emulator.ledger import counts
 from emulator.live import control as say
-from emulator.live.leases import GRACE_S, Lease, Leases, RunLease
+from emulator.live.leases import GRACE_S, RUN_GRACE_S, Lease, Leases
 from emulator.orders import Run, Send
 from emulator.schedulers.orbit import mesh
 from emulator.view import View
@@ -176,8 +176,13 @@ def test_noise_on_every_socket_is_counted_and_harms_nothing(stage: Any) -> None:
 # leases
 
 
-def lease(task: str, contact: int = 0, expires_s: float = 10.0, letter: str = "") -> Lease:
-    return Lease(Send("A", "B", task, "raw", contact, 100, 0.0, 1.0, 1.25), 1, letter or f"raw:1:{task}", expires_s)
+def lease(task: str, contact: int = 0, due_s: float = 1.25, letter: str = "") -> Lease:
+    return Lease(Send("A", "B", task, "raw", contact, 100, 0.0, 1.0, due_s), 1, letter or f"raw:1:{task}")
+
+
+def wall(emulated_s: float) -> float:
+    """Half as fast as the wall."""
+    return 2.0 * emulated_s
 
 
 def test_a_message_has_one_lease_and_an_echo_settles_nothing() -> None:
@@ -196,19 +201,27 @@ def test_a_message_has_one_lease_and_an_echo_settles_nothing() -> None:
 
 def test_what_is_not_reported_in_time_is_asked_for_again_a_few_times() -> None:
     leases = Leases()
-    leases.grant(lease("late", expires_s=10.0))
-    leases.grant(lease("early", expires_s=20.0))
-    assert leases.expired(10.0) == []
-    assert [(found.order.task, found.tries) for found in leases.expired(10.5)] == [("late", 1)]
-    assert leases.expired(10.5 + GRACE_S) == []
-    assert [(found.order.task, found.tries) for found in leases.expired(10.6 + GRACE_S)] == [("late", 2)]
+    leases.grant(lease("late", due_s=4.0))
+    leases.grant(lease("early", due_s=20.0))
+    due_s = wall(4.0) + GRACE_S
+    assert leases.expired(due_s, wall) == []
+    assert [(found.order.task, found.tries) for found in leases.expired(due_s + 0.5, wall)] == [("late", 1)]
+    assert leases.expired(due_s + 0.5 + GRACE_S, wall) == []
+    assert [(found.order.task, found.tries) for found in leases.expired(due_s + 0.6 + GRACE_S, wall)] == [("late", 2)]
+
+
+def test_a_slower_pace_gives_what_is_under_way_its_time() -> None:
+    leases = Leases()
+    leases.grant(lease("t", due_s=10.0))
+    assert leases.expired(15.0 + GRACE_S, lambda emulated_s: 10.0 * emulated_s) == []
+    assert len(leases.expired(15.0 + GRACE_S, lambda emulated_s: emulated_s)) == 1
 
 
 def test_a_run_that_should_be_over_long_since_hangs() -> None:
     leases = Leases()
-    leases.runs[1] = RunLease(Run("A", "t", 1, 0.0, 1.0), 61.0)
-    assert leases.hung(60.0) == []
-    assert leases.hung(61.5) == [leases.runs[1]]
+    leases.runs[1] = Run("A", "t", 1, 0.0, 1.0)
+    assert leases.hung(wall(1.0) + RUN_GRACE_S, wall) == []
+    assert leases.hung(wall(1.0) + RUN_GRACE_S + 0.5, wall) == [leases.runs[1]]
 
 
 def test_a_message_that_nobody_can_send_again_is_missed_and_lost_with_the_reason(stage: Any) -> None:
