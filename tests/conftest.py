@@ -94,11 +94,11 @@ class Stage:
     light_s, megabyte, patient = LIGHT_S, MEGABYTE, PATIENT
 
     def children(self, pid: int) -> list[int]:
-        """Processes that were started by a process and live."""
+        """Processes that were started by a process and live; Python's own tracker of shared resources is none."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             fields = _stat(path)
-            if fields and fields[1] == str(pid) and fields[0] != "Z":
+            if fields and fields[1] == str(pid) and fields[0] != "Z" and b"resource_tracker" not in _command(path):
                 found.append(int(path.parent.name))
         return sorted(found)
 
@@ -264,6 +264,14 @@ def _stat(path: Path) -> list[str]:
         return path.read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def _command(path: Path) -> bytes:
+    """The command line of a process; empty if it is gone."""
+    try:
+        return path.with_name("cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _lines(table: dict[str, Any]) -> list[str]:
