@@ -41,7 +41,7 @@ from workloads.runtime import onnxruntime
 from workloads.sessions import PROVIDERS
 from workloads.shelf import fill
 
-CROWDED_SPIN_S = 200e-6  # twelve nodes on two cores: p99 450 us; 640 with 300 to 500 us, 740 with 50 us
+CROWDED_SPIN_S = 200e-6  # twelve nodes on two cores, one series: p99 440 to 500 us; 640 with 400 us, 740 with 50 us
 GOES = 3  # of measuring, where the first says that light would be overtaken
 PROBES = 200  # messages by which transport is measured: a fifth of a second
 HELD_BYTES = 256 << 20  # of applications' data on one node; more is refused to who offers it [guess]
