@@ -36,7 +36,7 @@ HOST_NAME = re.compile(
 )
 
 CAUSES = {
-    errno.EADDRINUSE: "it is taken by another program; name another one, or port 0 for any free one",
+    errno.EADDRINUSE: "it is taken by another program; name another one, or port 0 for any free one (address in use)",
     errno.EADDRNOTAVAIL: "no interface of this host has that address; name one that it has, or 127.0.0.1",
     errno.ENODEV: "no interface of this host has that address; name one that it has, or 127.0.0.1",
     errno.EACCES: "it is not permitted; name a port above 1023, or a folder that you may write",

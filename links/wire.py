@@ -6,15 +6,15 @@ open to messages without `secure`, which sets CURVE on a socket before it is bou
 """
 
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from itertools import count
 from typing import Any
 
 import msgspec
 import zmq
 
+from links.endpoints import is_loopback
 from links.envelope import NAME_CHARS, RUN_BYTES, WHOLE_BYTES, Buffer, Envelope, Letter, Limits, Refused, decode, encode
-from links.errors import WireError
+from links.errors import LinkError, WireError
 from links.window import Window
 
 QUEUE = 1000  # ZeroMQ messages held at each end of a connection at most: ZeroMQ's own default
@@ -238,17 +238,15 @@ class _Peer:
 
 
 def is_local(endpoint: str) -> bool:
-    """Whether only this machine can reach an endpoint: ipc, inproc, or tcp on the loopback."""
-    scheme, _, rest = endpoint.partition("://")
-    if scheme in ("ipc", "inproc"):
+    """Whether only this process or this host can reach it; False also for what is no endpoint."""
+    if endpoint.startswith(("ipc://", "inproc://")):
         return True
-    host = rest.rpartition(":")[0].strip("[]")
-    if scheme != "tcp" or not host:
-        return False
     try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name or an interface
-        return host == "localhost"
+        return is_loopback(
+            f"{endpoint.rpartition(':')[0]}:*"
+        )  # whatever port: binding or connecting tells of a bad one
+    except LinkError:
+        return False
 
 
 def _open(

@@ -171,6 +171,7 @@ class Agent:
         if letter.id.startswith("bundle:") and receipt.parts:
             tag = tag_of(receipt.parts[0])
             if tag.target != self.welcome.node:
+                self.exits.forget(say.holding(letter.id))  # it may have been here before: that is not to be settled now
                 self.cargo.keep(say.holding(letter.id), receipt.parts)
             elif not self.reception.deliver(tag, say.letter_parts(letter.id)[2], now_s, receipt.parts[1:]):
                 problem = INBOX_FULL
@@ -292,12 +293,12 @@ class Agent:
             self.tell(say.Stuck(order.letter))
             return
         try:
-            self.exits.put(order, self.cargo.parts(name, 0 if bundle else order.real_bytes))
+            put = self.exits.put(order, self.cargo.parts(name, 0 if bundle else order.real_bytes))
         except Refused as refusal:  # larger than a link takes
             self.counts[f"refused: {refusal.code}"] += 1
+            put = False
+        if not put:
             self.tell(say.Stuck(order.letter))
-            return
-        self.cargo.left(name, order.letter)
 
     def _again(self, order: say.Again) -> None:
         if not self.exits.again(order.letter):
@@ -305,9 +306,10 @@ class Agent:
 
     def _news(self, order: say.News) -> None:
         for letter in order.settled:
-            self.exits.settled(letter)
-            self.cargo.settled(say.holding(letter), letter)
+            if self.exits.settled(letter):
+                self.cargo.drop(say.holding(letter))
         for name in (*order.ended, *(f"bundle:{fate.bundle}" for fate in order.fates)):
+            self.exits.forget(name)
             self.cargo.drop(name)
         for fate in order.fates:
             self.reception.fate(fate.bundle, fate.how, fate.reason)

@@ -6,8 +6,10 @@ import zmq
 
 from emulator.errors import BadInput
 from emulator.live.app_requests import AppLimits
+from links.endpoints import bind
+from links.errors import LinkError
+from links.wire import is_local
 
-LOCAL = ("ipc://", "tcp://127.0.0.1:", "tcp://[::1]:")  # the door has no keys, so only programs of this host may knock
 QUEUED_MESSAGES = 16  # read ahead from one application; bounds its memory to this many times `message_bytes` [guess]
 LINGER_MS = 200  # for the last `bye` to leave when the run ends; a program that does not read holds up no more [guess]
 
@@ -16,20 +18,18 @@ Sent = Literal["sent", "full", "gone"]
 
 def listen(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, limits: AppLimits) -> zmq.Socket[bytes]:
     """A ROUTER bound to `endpoint` with the limits that must be set before binding. Raises BadInput if it cannot be."""
-    if not endpoint.startswith(LOCAL):
-        raise BadInput(f"applications reach a node at {' or '.join(LOCAL)}, not at {endpoint!r}: the door has no keys")
+    if not is_local(endpoint):
+        raise BadInput(f"applications reach a node by ipc or the loopback, not at {endpoint!r}: the door has no keys")
     socket = context.socket(zmq.ROUTER)
     socket.set(zmq.RCVHWM, QUEUED_MESSAGES)
     # libzmq cuts the connection of whoever exceeds this; what is only a little too big still gets an answer.
     socket.set(zmq.MAXMSGSIZE, 2 * max(limits.frame_bytes, limits.json_bytes))
     socket.set(zmq.LINGER, LINGER_MS)
-    if endpoint.startswith("tcp://["):
-        socket.set(zmq.IPV6, 1)
     try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as problem:
+        bind(socket, endpoint)
+    except LinkError as problem:
         socket.close()
-        raise BadInput(f"applications cannot be served at {endpoint!r}: {problem}") from None
+        raise BadInput(f"applications cannot be served: {problem}") from problem
     return socket
 
 

@@ -33,7 +33,6 @@ class Cargo:
         self.most_bytes = most_bytes
         self.held_bytes = 0
         self._held: dict[str, Sequence[Buffer]] = {}
-        self._left_as: dict[str, str] = {}  # by which letter it left this node last
         self._zeros = memoryview(bytes(1))
 
     def room_for(self, parts: Sequence[Buffer]) -> bool:
@@ -49,17 +48,7 @@ class Cargo:
     def drop(self, name: str) -> None:
         """Let go, if held."""
         parts = self._held.pop(name, ())
-        self._left_as.pop(name, None)
         self.held_bytes -= sum(map(len, parts))
-
-    def left(self, name: str, letter: str) -> None:
-        """It goes out as this letter."""
-        self._left_as[name] = letter
-
-    def settled(self, name: str, letter: str) -> None:
-        """The next node has it: let go, unless it came back meanwhile, or has left another way."""
-        if self._left_as.get(name) == letter:
-            self.drop(name)
 
     def has(self, name: str) -> bool:
         """Whether there is a payload of that name."""

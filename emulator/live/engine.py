@@ -67,7 +67,6 @@ class Engine:
         self.overruns = 0
         self.stale = 0
         self.first_s: float | None = None  # wall instant of the first delivery
-        self.handled = 0
         self.restarts = 0
         self.missed = 0  # messages given up
         self.rates: list[tuple[float, float]] = []  # (emulated instant, rate from then on)
@@ -88,12 +87,12 @@ class Engine:
         self._comebacks = sorted((e.at_s, e.node) for e in facts if isinstance(e, NodeRecovered))
         self._to_open = sorted(range(len(self.contacts)), key=lambda n: -self.contacts[n].start_s)
         self._open: set[int] = set()
-        self.pace = Pace(Segment(wall_s() + START_S, 0.0, governor.rate))
+        self.pace: Pace  # from `run` on
 
     def run(self, watch: Callable[["Engine"], None]) -> None:
         """Until the end of the run; `watch` is called at every round of chores."""
-        self._open_links()
         self.pace = Pace(Segment(wall_s() + START_S, 0.0, self.governor.rate))
+        self._open_links()
         self.rates.append((0.0, self.governor.rate))
         for member in self.crew.members.values():
             self.crew.begin(member, self.pace)
@@ -157,7 +156,6 @@ class Engine:
             self.crew.members[event.node].up = True
             self.crew.members[event.node].recover_s = None
         self._last_s = event.at_s
-        self.handled += 1
         for order in self.door.handle(event):
             carry_out = self._CARRY_OUT.get(type(order))
             if carry_out is not None:
@@ -309,7 +307,7 @@ class Engine:
 
     def _chores(self, now_wall_s: float) -> None:
         for member, death in self.crew.deaths():
-            self._died(member, death, now_wall_s)
+            self._died(member, death)
         for member in self.crew.returned():
             self._came_back(member)
         self._tell_news()
@@ -333,7 +331,7 @@ class Engine:
         for node, (fates, settled, ended) in news.items():
             self.crew.tell(node, say.News(tuple(fates), tuple(settled), tuple(ended)))
 
-    def _died(self, member: Member, death: str, now_wall_s: float) -> None:
+    def _died(self, member: Member, death: str) -> None:
         """A process that nobody killed on purpose: a fact for the core, and a new process."""
         member.deaths += 1
         self.crew.note(death)

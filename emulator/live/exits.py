@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 import zmq
 
-from emulator.live.control import PROBE_LINK, Link, Put, Welcome
+from emulator.live.control import PROBE_LINK, Link, Put, Welcome, holding
 from links.envelope import Buffer, Letter, Limits
 from links.faulty import Faulty
 from links.handshakes import STRANGE, Watch
@@ -37,7 +37,6 @@ class Exits:
         self, context: "zmq.Context[zmq.Socket[bytes]]", welcome: Welcome, limits: Limits, keys: Keys | None
     ) -> None:
         self.waiting: deque[Sent] = deque()  # a full pipe refused them
-        self.no_contact = 0  # orders for a contact that is not open here
         self._context = context
         self._welcome = welcome
         self._limits = limits
@@ -45,7 +44,7 @@ class Exits:
         self._watch: Watch | None = None  # counts who fails at the handshake with the ear
         self._open: dict[int, Outbound | Faulty] = {}
         self._sequence: dict[int, int] = {}  # where a contact that was open before counts on
-        self._sent: OrderedDict[str, Sent] = OrderedDict()
+        self._sent: OrderedDict[str, Sent] = OrderedDict()  # by what it carries: the last letter that left with it
         self._counts = {"sent": 0, "sent_bytes": 0, "resent": 0, "full": 0}
 
     def admit(self, socket: "zmq.Socket[bytes]") -> None:
@@ -81,40 +80,51 @@ class Exits:
         if outbound is not None:
             self._close(contact, outbound, LINGER_MS)
 
-    def put(self, order: Put, parts: Sequence[Buffer]) -> None:
-        """Send a message, or keep it until the pipe has room."""
+    def put(self, order: Put, parts: Sequence[Buffer]) -> bool:
+        """Send a message, or keep it until the pipe has room; False if the contact is not open here.
+
+        Raises Refused for one that is larger than a link takes.
+        """
         outbound = self._open.get(order.contact)
         if outbound is None:
-            self.no_contact += 1
-            return
+            return False
         letter = Letter(order.letter, order.size_bytes, order.due_s, order.sent_s)
         sent = Sent(outbound, -1, letter, parts)
-        self._sent[order.letter] = sent
         if self.waiting or not self._post(sent):
             self.waiting.append(sent)
+        self._sent[holding(order.letter)] = sent
         if len(self._sent) > KEPT:
             self._trim()
+        return True
 
     def again(self, letter: str) -> bool:
         """Send it once more under its number; False if it is not here any more."""
-        sent = self._sent.get(letter)
-        if sent is None or sent.outbound not in self._open.values():
+        sent = self._sent.get(holding(letter))
+        if sent is None or sent.letter.id != letter or sent.outbound not in self._open.values():
             return False
         if sent.sequence >= 0:
             sent.outbound.resend(sent.sequence, [sent.letter], [sent.parts])
         return True
 
-    def settled(self, letter: str) -> None:
-        """The next node has it."""
-        self._sent.pop(letter, None)
+    def settled(self, letter: str) -> bool:
+        """The next node has it; False if what it carried came back meanwhile, or has left another way since."""
+        sent = self._sent.get(holding(letter))
+        if sent is None or sent.letter.id != letter:
+            return False
+        self.forget(holding(letter))
+        return True
 
-    def flush(self) -> bool:
-        """Try again what a full pipe refused."""
-        moved = False
-        while self.waiting and (self.waiting[0].letter.id not in self._sent or self._post(self.waiting[0])):
+    def forget(self, name: str) -> None:
+        """What is carried under this name need not be sent again."""
+        self._sent.pop(name, None)
+
+    def flush(self) -> None:
+        """Try again what a full pipe refused, unless it has been settled or replaced."""
+        while self.waiting:
+            first = self.waiting[0]
+            if self._sent.get(holding(first.letter.id)) is first and not self._post(first):
+                return
             self.waiting.popleft()
-            moved = True
-        return moved
 
     def counted(self) -> dict[str, int]:
         """Letters and bytes sent, over all contacts so far."""
@@ -124,7 +134,7 @@ class Exits:
         if self._watch is not None:
             self._watch.notice()
             counts |= {f"stranger: {what}": n for what, n in self._watch.counts.items() if what in STRANGE}
-        return counts | {"links": len(self._open), "no_contact": self.no_contact, "waiting": len(self.waiting)}
+        return counts | {"links": len(self._open), "waiting": len(self.waiting)}
 
     def close(self) -> None:
         """Close all links at once."""
@@ -143,8 +153,8 @@ class Exits:
 
     def _trim(self) -> None:
         """Forget the oldest letters that hold no payload."""
-        for letter in [letter for letter in self._sent if not letter.startswith("bundle:")][: KEPT // 8]:
-            del self._sent[letter]
+        for name in [name for name in self._sent if not name.startswith("bundle:")][: KEPT // 8]:
+            del self._sent[name]
 
     def _close(self, contact: int, outbound: Outbound | Faulty, linger_ms: int) -> None:
         self._sequence[contact] = outbound.next_sequence

@@ -35,6 +35,7 @@ from emulator.live.rates import Closest, refusal
 from emulator.live.roster import Member
 from emulator.live.wait import choose_spin
 from emulator.recorder import Door
+from emulator.report import quantile
 from links.endpoints import ipc_endpoint, private_folder
 from links.envelope import Limits
 from workloads.runtime import onnxruntime
@@ -172,8 +173,9 @@ class Launch:
             self._fill_shelf(bar)
             advance = bar("nodes", float(len(crew.members)))
             muster(crew, advance)
-            floor_s = self._floor_s(crew)
-            engine = self._engine(door, crew, floor_s)
+            closest = Closest(self.assembled.world.plan.contacts, self.core.settings.duration_s)
+            floor_s = self._floor_s(crew, closest)
+            engine = self._engine(door, crew, closest, floor_s)
             start_s = wall_s() - started_s
             if self.options.sockets:
                 for member in (member for member in crew.members.values() if not member.remote):  # they say so there
@@ -205,17 +207,17 @@ class Launch:
         return figures
 
     def _remove_doors(self) -> None:
-        """A socket that nobody listens at any more would keep programs waiting."""
-        for name in [node.name for node in self.assembled.world.nodes] if self.options.sockets else []:
-            Path(ipc_endpoint(self.options.sockets, f"door {name}").removeprefix("ipc://")).unlink(missing_ok=True)
+        """A socket that nobody listens at any more would keep programs waiting; those of another run are not ours."""
+        for member in self.crew.members.values() if self.options.sockets else ():
+            if member.door and not member.remote:
+                Path(member.door.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _members(self) -> list[Member]:
         remote = set(self.options.remote)
         return [Member(node.name, node.kind, node.name in remote) for node in self.assembled.world.nodes]
 
-    def _engine(self, door: Door, crew: Crew, floor_s: float) -> Engine:
+    def _engine(self, door: Door, crew: Crew, closest: Closest, floor_s: float) -> Engine:
         duration_s = self.core.settings.duration_s
-        closest = Closest(self.assembled.world.plan.contacts, duration_s)
         problem = refusal(closest, duration_s, self.options.rate, floor_s) if self.options.rate is not None else ""
         if problem:
             raise BadInput(problem)
@@ -224,17 +226,16 @@ class Launch:
         answers = Answers(self.assembled, self.core)
         return Engine(door, crew, answers, governor, self.options, self.assembled.facts, duration_s)
 
-    def _floor_s(self, crew: Crew) -> float:
+    def _floor_s(self, crew: Crew, closest: Closest) -> float:
         """p99 of what a message takes; the least of up to three goes where it is more than the rate allows.
 
         Nodes have just started, and a host has rough moments; what it can do in a calm one is what it can do.
         """
         duration_s, rate = self.core.settings.duration_s, self.options.rate
-        closest = Closest(self.assembled.world.plan.contacts, duration_s)
         best_s = inf
         for _ in range(GOES):
             samples = measure_floor(crew, max(PROBES, 2 * len(crew.members)))
-            best_s = min(best_s, samples[int(0.99 * (len(samples) - 1))])
+            best_s = min(best_s, quantile(samples, 0.99) or inf)
             if not refusal(closest, duration_s, 1.0 if rate is None else rate, best_s):
                 break
         return best_s
