@@ -43,7 +43,7 @@ class Sky(threading.Thread):
         self.waiting: deque[tuple[str, Offer]] = deque()
         self.tell: deque[Callable[[], None]] = deque()  # to be done by the thread that owns the sockets
         self._ended = threading.Event()
-        self._context: zmq.Context[Any] = zmq.Context()
+        self._contexts: dict[str, zmq.Context[Any]] = {}  # one for each node, as if it were a process
         self._starts = dict.fromkeys(NODES, 0)
         self.doors: dict[str, AppDoor] = {}
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
@@ -61,7 +61,7 @@ class Sky(threading.Thread):
                 self.tell.popleft()()
             while self.restarts:
                 name = self.restarts.popleft()
-                self._sockets[name].close(linger=0)
+                self._end(name)
                 self._bring_up(name)
                 self.restarted.set()
             for name, door in self.doors.items():
@@ -71,9 +71,8 @@ class Sky(threading.Thread):
                 door.flush()
             while self.open and self.waiting:
                 self._carry(*self.waiting.popleft())
-        for socket in self._sockets.values():
-            socket.close(linger=0)
-        self._context.term()
+        for name in NODES:
+            self._end(name)
 
     def stop(self) -> None:
         self._ended.set()
@@ -83,12 +82,17 @@ class Sky(threading.Thread):
     def _bring_up(self, name: str) -> None:
         self._starts[name] += 1
         start = self._starts[name]
-        self._sockets[name] = listen(self._context, self.endpoint(name), AppLimits())
+        self._contexts[name] = zmq.Context()
+        self._sockets[name] = listen(self._contexts[name], self.endpoint(name), AppLimits())
         self.doors[name] = AppDoor(
             self._sockets[name],
             AppLimits(),
             lambda: Welcome(name, "2025-10-03T16:00:00Z", "three-body", 1.0, self._now_s, start),
         )
+
+    def _end(self, name: str) -> None:
+        self._sockets[name].close(linger=0)
+        self._contexts[name].term()  # returns when nobody listens any more; `close` alone returns before that
 
     def _serve(self, name: str, door: AppDoor, request: Offer | Query) -> None:
         if isinstance(request, Query):
