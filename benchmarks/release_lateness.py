@@ -31,6 +31,7 @@ import zmq.asyncio
 
 from emulator.clock import cpu_s, wall_s
 from emulator.live.lateness import Lateness
+from emulator.live.priority import realtime, realtime_refused
 from emulator.live.release import Releases
 from emulator.live.wait import SPIN_S, Waiter
 from workloads.streams import exponentials, stream
@@ -96,6 +97,12 @@ def receive(make: Callable[["zmq.Socket[bytes]"], Wait], endpoint: str, number: 
         return taken.figures()
 
 
+def receive_in_real_time(endpoint: str, number: int, ready: Event) -> dict[str, float]:
+    """Our Waiter as a node of `--realtime` has it."""
+    realtime()
+    return receive(partial(by_waiter, SPIN_S), endpoint, number, ready)
+
+
 def by_waiter(spin_s: float, ear: "zmq.Socket[bytes]") -> Wait:
     return Waiter((ear.fileno(),), spin_s).wait
 
@@ -151,6 +158,8 @@ WAYS: dict[str, Receive] = {
     "zmq.Poller": partial(receive, by_poller),
     "time.sleep": partial(receive, by_sleep),
 }
+if not realtime_refused():
+    WAYS["our Waiter, --realtime"] = receive_in_real_time
 SPINS: dict[str, Receive] = {
     f"Waiter, spin {spin_s * 1e6:.0f} us": partial(receive, partial(by_waiter, spin_s)) for spin_s in SPINS_S
 }

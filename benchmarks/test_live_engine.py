@@ -4,10 +4,14 @@ Asserts only what does not depend on speed: every message offered was delivered,
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import pytest
 
 from benchmarks import live_engine
 from benchmarks.measure import Notes, Target, in_turns, note
+from emulator.live.priority import realtime_refused
 
 
 def figures(benchmark: Any, title: str, work: Callable[[], dict[str, Any]], **wanted: tuple[str, str, float]) -> Any:
@@ -22,6 +26,15 @@ def test_lateness_of_twelve_nodes(benchmark: Any) -> None:
     found = figures(
         benchmark, "live: twelve nodes, 1,000 messages/s in all at rate 1; how late they are released",
         live_engine.lateness, p50_us=("µs p50", "<=", 50.0), p99_us=("µs p99", "<=", 500.0),
+    )  # fmt: skip
+    assert found["messages"] > 20_000
+
+
+@pytest.mark.skipif(bool(realtime_refused()), reason=realtime_refused() or "granted")
+def test_lateness_of_twelve_nodes_in_real_time(benchmark: Any) -> None:
+    found = figures(
+        benchmark, "live: the same with --realtime", partial(live_engine.lateness, realtime=True),
+        p50_us=("µs p50", "<=", 50.0), p99_us=("µs p99", "<=", 500.0),
     )  # fmt: skip
     assert found["messages"] > 20_000
 

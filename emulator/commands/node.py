@@ -23,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", default="", metavar="tcp://HOST:0", help=text)
     text = "folder for the sockets of the nodes' applications (a private one); shown at the start"
     parser.add_argument("--sockets", type=Path, metavar="DIR", help=text)
+    text = "go before ordinary programs of this host (Linux; root or CAP_SYS_NICE)"
+    parser.add_argument("--realtime", action="store_true", help=text)
 
 
 def carry_out(options: argparse.Namespace) -> None:
@@ -31,7 +33,7 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.live.outpost import join
 
     sockets = folder(options.sockets)
-    outcomes = join(options.join, options.key, options.name, options.count, options.listen, sockets)
+    outcomes = join(options.join, options.key, options.name, options.count, options.listen, sockets, options.realtime)
     if options.json:
         from emulator import console
 

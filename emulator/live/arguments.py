@@ -28,6 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--provider", help="what runs the models: cpu (default), cuda, tensorrt")
     live.add_argument("--threads", type=int, help="threads of each node's model (1)")
     live.add_argument("--spin", type=float, metavar="S", help="seconds to spin before a release (measured at start)")
+    text = "nodes go before ordinary programs of this host (Linux; root or CAP_SYS_NICE): a quarter of the lateness"
+    live.add_argument("--realtime", action="store_true", default=None, help=text)
     text = "start a program on a node; it finds its node in ORBITMESH_NODE; may be repeated"
     live.add_argument("--app", action="append", metavar="NODE=COMMAND", help=text)
     text = "folder for the sockets of the nodes' applications, so that programs can come and go; shown at the start"
@@ -42,7 +44,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def given(options: argparse.Namespace) -> list[str]:
     """Options of live runs that were given."""
-    names = ["rate", "late_budget", "payload", "transport", "provider", "threads", "spin", "app", "sockets", "listen"]
+    names = [
+        "rate",
+        "late_budget",
+        "payload",
+        "transport",
+        "provider",
+        "threads",
+        "spin",
+        "realtime",
+        "app",
+        "sockets",
+        "listen",
+    ]
     names += ["faults", "key", "remote", "join_timeout"]
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
@@ -59,6 +73,7 @@ def live_options(options: argparse.Namespace) -> "LiveOptions":
         provider=options.provider or "cpu",
         threads=1 if options.threads is None else options.threads,
         spin_s=options.spin,
+        realtime=bool(options.realtime),
         listen=options.listen or "",
         keys=None if options.key is None else _keys(options.key),
         remote=tuple(name.strip() for name in (options.remote or "").split(",") if name.strip()),

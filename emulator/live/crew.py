@@ -80,8 +80,9 @@ class Crew:
         member.epoch += 1
         member.heard_s = wall_s()
         introduction = Introduction(
-            self.roster.endpoint, member.name, member.epoch, self.run, self.scenario_sha256, self.options.keys
-        )
+            self.roster.endpoint, member.name, member.epoch, self.run, self.scenario_sha256, self.options.keys,
+            realtime=self.options.realtime,
+        )  # fmt: skip
         fd = self.supervisor.start(introduction)
         if fd is not None:
             self.waiter.add(fd)

@@ -20,6 +20,7 @@ from emulator.clock import wall_s
 from emulator.errors import BAD_INPUT, BadInput, RunFailed
 from emulator.live import control as say
 from emulator.live.agent import Agent, Struck
+from emulator.live.priority import RATHER, realtime
 from emulator.live.wait import Waiter
 from emulator.version import installed_version
 from links.endpoints import connect, ipc_endpoint, own_address
@@ -46,6 +47,7 @@ class Introduction(msgspec.Struct, frozen=True):
     keys: Keys | None = None
     listen: str = ""  # on another host: where to bind the ear; "": at the address that leads to the coordinator
     sockets: str = ""  # on another host: the folder for applications' sockets; "": a private one
+    realtime: bool = False  # whether the loop and its link threads go before ordinary programs
 
 
 class Gone(Exception):
@@ -61,6 +63,8 @@ def main() -> int:
         return 2
     introduction = msgspec.json.decode(line, type=Introduction)
     try:
+        if introduction.realtime:
+            _realtime()
         serve(introduction, sys.stdin.fileno())
     except Gone:
         return GONE
@@ -73,6 +77,13 @@ def main() -> int:
         print(f"{introduction.node or 'a node'} failed: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _realtime() -> None:
+    try:
+        realtime()
+    except OSError as error:
+        raise BadInput(f"no real-time priority ({error.strerror or error}): {RATHER}") from error
 
 
 def serve(introduction: Introduction, parent_fd: int) -> None:

@@ -7,6 +7,7 @@ from math import isfinite
 
 import msgspec
 
+from emulator.live.priority import realtime_refused
 from emulator.live.rates import LATE_BUDGET_S, LEAST_RATE, MOST_RATE
 from links.endpoints import ANY, host_of, is_loopback, parse, resolved
 from links.errors import LinkError
@@ -25,6 +26,7 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "cpu"
     threads: int = 1
     spin_s: float | None = None  # None: measured
+    realtime: bool = False  # whether the nodes of this host go before its ordinary programs
     listen: str = ""  # tcp endpoint for nodes on other hosts
     keys: Keys | None = None
     remote: tuple[str, ...] = ()  # nodes that are brought up elsewhere
@@ -52,6 +54,9 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"--threads {self.threads}: 1 to 256 for each node's model")
         if self.spin_s is not None and not 0.0 <= self.spin_s <= 0.01:
             found.append(f"--spin {self.spin_s}: wall seconds, 0 to 0.01")
+        refused = realtime_refused() if self.realtime else ""
+        if refused:
+            found.append(f"--realtime: {refused}")
         if not (isfinite(self.join_s) and 0.0 < self.join_s <= 86_400.0):
             found.append(f"--join-timeout {self.join_s}: wall seconds above 0, up to 86400")
         return found + self._joining_problems()

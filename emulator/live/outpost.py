@@ -12,9 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from emulator.errors import BadInput, RunFailed
 from emulator.live.join import GONE, STRUCK, Introduction
+from emulator.live.priority import realtime_refused
 from links.endpoints import (
     ANY,
     Endpoint,
@@ -35,12 +37,19 @@ LOOK_S = 0.2  # wall seconds between looks at the processes; each look is some m
 END_S = 3.0  # wall seconds that processes have to end by themselves
 
 
-def join(endpoint: str, key: Path | None, name: str, count: int, listen: str, sockets: str) -> list[int]:
+def join(
+    endpoint: str, key: Path | None, name: str, count: int, listen: str, sockets: str, realtime: bool = False
+) -> list[int]:
     """Bring up `count` nodes and wait for their end; returns their exit codes (`join.py` says which there are).
 
     Raises BadInput if one is not let in, RunFailed if one fails or the coordinator is gone.
     """
-    introductions = _introductions(endpoint, key, name, count, listen, sockets)
+    refused = realtime_refused() if realtime else ""
+    if refused:
+        raise BadInput(f"--realtime: {refused}")
+    introductions = [
+        replace(each, realtime=realtime) for each in _introductions(endpoint, key, name, count, listen, sockets)
+    ]
     with private_folder() as folder:
         outpost = Outpost(introductions, folder)
         try:

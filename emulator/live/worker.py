@@ -2,7 +2,7 @@
 
 It answers every order, with an outcome or with what went wrong; nothing is remembered from one run to the next.
 onnxruntime lets go of the interpreter while it computes, so releases of messages are not held up; the thread also
-yields the processor to all loops of this host where the system can say so (Linux: SCHED_IDLE).
+yields the processor to all loops of this host where the system can say so.
 """
 
 import os
@@ -10,13 +10,13 @@ import queue
 import sys
 import threading
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from emulator.clock import wall_s
 from emulator.live.control import Infer, Model, Welcome
+from emulator.live.priority import step_back
 from workloads.tasks import Outcome
 
 SWITCH_S = 50e-6  # until Python takes turns: at its default of 5 ms releases are 4.5 ms late at p50 beside Python code
@@ -71,9 +71,7 @@ class Worker:
             os.close(self.fd)
 
     def _work(self, welcome: Welcome, folder: Path) -> None:
-        if sys.platform == "linux":  # for this thread alone; nice 19 leaves releases three times as late at p99
-            with suppress(OSError):  # a sandbox may not let it; then releases are later while models run
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        step_back()
         sys.setswitchinterval(SWITCH_S)
         started_s = wall_s()
         try:
