@@ -11,6 +11,7 @@ import signal
 import socket as sockets
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -103,7 +104,7 @@ def _serve(line: "Line", folder: Path) -> None:
     introduction = line.introduction
     agent = None
     try:
-        line.control.send(say.encode(_hello(introduction)))
+        line.hello()
         welcome = line.welcome()
         if not introduction.run:
             welcome = placed(welcome, introduction, folder)
@@ -167,6 +168,11 @@ class Line:
         if self._parent_fd in ready and os.read(self._parent_fd, 1) == b"":
             return True
         return self._lost_s is not None and wall_s() - self._lost_s > LAST_WORDS_S
+
+    def hello(self) -> None:
+        """Say who this is, which does not wait: once refused, ZeroMQ has no way out left and would wait for ever."""
+        with suppress(zmq.Again):  # `welcome` says why
+            self.control.send(say.encode(_hello(self.introduction)), zmq.NOBLOCK)
 
     def welcome(self) -> say.Welcome:
         """Wait to be let in. Raises `BadInput` with the reason if that does not happen, `Gone` if nobody is there."""
