@@ -6,27 +6,27 @@ to 1e-6 s, so that the last bits of sines do not reach a digest.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.connectivity import Connectivity, connectivity
 from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
+from emulator.hardware import processor_notes, refuse_rates, satellite_processor, station_processors
+from emulator.model_files import model_file
+from emulator.model_uses import model_uses
 from emulator.scenario import LoadedScenario, Scenario
+from emulator.scenario_models import open_models, refuse_stages, warm_all
 from emulator.schedulers import load as load_scheduler
 from emulator.sky import Sky, contacts, read_sky
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
 from nodes.orbit import Ephemeris, age_warnings
-from nodes.processor import Processor, preset
 from nodes.sun import Shadow, shadow_intervals, sun_positions
 from nodes.track import subpoints, sun_elevation_deg
-from workloads.errors import WorkloadError
 from workloads.graph import profile
 from workloads.imaging import capture_times, captures
 from workloads.inference import Runner
-from workloads.models import find_model
-from workloads.scenes import TileBank
 from workloads.tasks import Outcome, Task
 
 Bar = Callable[[str, float], Callable[[float], None]]
@@ -88,11 +88,11 @@ def assemble(
     steps(3.0)
     tasks = _captures(scenario, sky)
     steps(4.0)
-    runner, path = _runner(loaded)
+    runner = open_models(loaded, bar)
     world = World(
-        nodes=_nodes(scenario, shadows),
+        nodes=_nodes(loaded, shadows),
         plan=plan,
-        models={scenario.imaging.model: profile(path, name=scenario.imaging.model)},
+        models={name: profile(path, name=name) for name, path in runner.paths.items()},
         settings=Settings(
             duration_s=scenario.duration_s,
             batch=scenario.satellites.batch,
@@ -100,20 +100,24 @@ def assemble(
             decision_s=scenario.decision_s,
             knowledge=scenario.knowledge,
             queue_bytes=scenario.queue_bytes,
+            batch_across=scenario.satellites.batch_across,
         ),
+        pipeline=scenario.pipeline,
     )
+    refuse_stages(loaded, runner, world)
+    refuse_rates(loaded, world)
     tiles = sorted({task.tile for task in tasks})
     if infer:
         advance = bar("inference", float(max(1, len(tiles))))
-        runner.warm(tiles, progress=lambda done, total: advance(float(done)))
+        warm_all(runner, world, scenario.imaging.inferences, tiles, advance)
     assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner)
     assembled.notes += _notes(assembled, len(tiles), infer)
     return assembled
 
 
-def _nodes(scenario: Scenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
-    satellites = scenario.satellites
-    processor = preset(satellites.processor, satellites.efficiency)
+def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
+    scenario, satellites = loaded.scenario, loaded.scenario.satellites
+    processor = satellite_processor(loaded)
     nodes = [
         NodeSpec(
             name=shadow.satellite,
@@ -126,30 +130,21 @@ def _nodes(scenario: Scenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
         )
         for shadow in shadows
     ]
-    return nodes + [NodeSpec(name=s.name, kind=STATION, processor=preset(s.processor)) for s in scenario.stations]
+    ground = station_processors(loaded)
+    return nodes + [NodeSpec(name=name, kind=STATION, processor=processor) for name, processor in ground.items()]
 
 
 def _captures(scenario: Scenario, sky: Sky) -> list[Task]:
     """The scenes of every satellite along its true ground track."""
     tasks: list[Task] = []
+    imaging = msgspec.structs.replace(scenario.imaging, model=model_uses(scenario)[0][1])
     for row, name in enumerate(sky.ephemeris.names):
-        times_s = capture_times(scenario.imaging, name, scenario.duration_s, scenario.seed)
+        times_s = capture_times(imaging, name, scenario.duration_s, scenario.seed)
         positions = sky.ephemeris.only(row).positions(times_s)
         lat_deg, lon_deg, _ = subpoints(positions, sky.epoch, times_s)
         height_deg = sun_elevation_deg(lat_deg, lon_deg, sky.epoch, times_s)
-        tasks += captures(scenario.imaging, name, times_s, lat_deg[0], lon_deg[0], height_deg[0], scenario.seed)
+        tasks += captures(imaging, name, times_s, lat_deg[0], lon_deg[0], height_deg[0], scenario.seed)
     return tasks
-
-
-def _runner(loaded: LoadedScenario) -> tuple[Runner, Path]:
-    scenario = loaded.scenario
-    name = scenario.imaging.model
-    own = name in scenario.models and loaded.folder is not None
-    path = loaded.folder / scenario.models[name] if own and loaded.folder is not None else find_model(name)
-    try:
-        return Runner({name: path}, TileBank(scenario.imaging.distinct_tiles), scenario.products, batch=16), path
-    except WorkloadError as error:
-        raise loaded.refuse([(("models", name) if own else ("imaging", "model"), str(error))]) from error
 
 
 def _refuse_too_many_scenes(loaded: LoadedScenario, satellites: int) -> None:
@@ -186,35 +181,33 @@ def _facts(scenario: Scenario, world: World, shadows: Sequence[Shadow], tasks: S
 def _notes(assembled: Assembled, tiles: int, inferred: bool) -> list[str]:
     """What is assumed, for the screen and the file: synthetic data and guesses by name."""
     scenario = assembled.loaded.scenario
-    runner, satellites = assembled.runner, scenario.satellites
+    runner = assembled.runner
+    models = list(dict.fromkeys(name for _, name in model_uses(scenario)))
+    named = " and ".join(models)
     notes = [
         f"scenes are synthetic: each shows one of {tiles} procedural tiles, and "
         + (
-            f"{runner.distinct_runs} runs of {scenario.imaging.model} through onnxruntime decide them all"
+            f"{runner.distinct_runs} runs of {named} through onnxruntime decide them all"
             if inferred
-            else f"one run of {scenario.imaging.model} through onnxruntime on its node decides each; the modelled time "
+            else f"one run of {named} through onnxruntime on its node decides each; the modelled time "
             "is that of all its tiles"
         ),
-        f"satellites reach {preset(satellites.processor, satellites.efficiency).efficiency:g} of their label "
-        f"({satellites.efficiency}) [guess]",
     ]
-    if not runner.is_screen(scenario.imaging.model):
-        notes.append(
-            f"the answers of {scenario.imaging.model} mean nothing here: every scene counts as clear and yields "
-            f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
-        )
-    seen: set[str] = set()
-    for node in assembled.world.nodes:
-        processor: Processor | None = node.processor
-        if processor is not None and processor.guesses and processor.name not in seen:
-            seen.add(processor.name)
-            notes.append(f"processor {processor.name}: {', '.join(processor.guesses)} [guess]")
+    notes += [
+        f"the answers of {model} mean nothing here: every scene counts as clear and yields "
+        f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
+        for model in models
+        if not runner.is_screen(model)
+    ]
+    notes += processor_notes(assembled.loaded, assembled.world)
     notes.append(
         "defaults that nobody published [guess]: lasers' rate over range, terminals, power; radios' power and gains; "
         "storage; the Sun's least height; urgency, deadlines and sizes of products; places and antennas of the Chinese "
         "stations (docs/model.md)"
     )
-    if scenario.imaging.model in scenario.models:
-        notes.append(f"model {scenario.imaging.model}: {scenario.models[scenario.imaging.model]}")
+    for model in models:
+        if model in scenario.models:
+            file = model_file(scenario.models, model).file
+            notes.append(f"model {model}: {file}")
     notes += age_warnings(assembled.sky.elements, assembled.sky.epoch, scenario.duration_s)
     return notes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt, plain_text
 from emulator.orders import Wake
-from emulator.state import QUEUED, RUNNING, WAITING, NodeState
+from emulator.state import MOVING, QUEUED, RUNNING, WAITING, NodeState, StageState, TaskState
 from emulator.world import STATION
 
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ def assign(core: "Core", decision: Assign) -> str:
     state = core.waiting.get(decision.task)
     node = core.nodes.get(decision.node)
     if state is None:
-        return "not_waiting" if decision.task in core.tasks else "unknown_task"
+        return "not_waiting" if decision.task in core.work else "unknown_task"
     if node is None:
         return "unknown_node"
-    unfit = _unfit(core, node, state.task.model)
-    if unfit:
-        return unfit
+    code = unfit(core, node, state.task.model)
+    if code:
+        return code
+    if isinstance(state, StageState):
+        return core.stages.assign(state, node, decision.relay, decision.whole)
     if state.at != node.name and not core.transport.routes.reachable(state.at, node.name):
         return "unreachable"
     del core.waiting[decision.task]
@@ -37,21 +39,28 @@ def assign(core: "Core", decision: Assign) -> str:
 
 
 def downlink(core: "Core", decision: Downlink) -> str:
-    """Send the raw data down and infer there."""
+    """Send the raw data down and infer there; nothing new for a stage that goes down along with another."""
     state = core.waiting.get(decision.task)
     if state is None:
-        return "not_waiting" if decision.task in core.tasks else "unknown_task"
+        known = core.work.get(decision.task)
+        if known is None:
+            return "unknown_task"
+        return "" if isinstance(known, StageState) and _goes_down(core, known, decision.station) else "not_waiting"
     if decision.station is not None:
         station = core.nodes.get(decision.station)
         if station is None:
             return "unknown_node"
         if station.kind != STATION:
             return "not_a_station"
-        unfit = _unfit(core, station, state.task.model)
-        if unfit:
-            return unfit
-        if not decision.relay and not core.transport.routes.passes_over(state.at, station.name):
+        code = unfit(core, station, state.task.model)
+        if code:
+            return code
+        if not decision.relay and not all(
+            core.transport.routes.passes_over(at, station.name) for at in _places(core, state)
+        ):
             return "unreachable"
+    if isinstance(state, StageState):
+        return core.stages.downlink(state, decision.station, decision.relay)
     grounded = core.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
     if grounded and decision.station not in (None, state.at):
         return "unreachable"
@@ -66,17 +75,18 @@ def downlink(core: "Core", decision: Downlink) -> str:
 
 def drop(core: "Core", decision: Drop) -> str:
     """Give it up on purpose."""
-    state = core.waiting.pop(decision.task, None)
+    state = core.waiting.get(decision.task)
     if state is None:
-        return "not_waiting" if decision.task in core.tasks else "unknown_task"
-    core.nodes[state.at].stored_bytes -= state.task.raw_bytes
+        return "not_waiting" if decision.task in core.work else "unknown_task"
+    if state.scene is None:
+        core.nodes[state.at].stored_bytes -= state.task.raw_bytes
     core.end(state, "dropped", plain_text(decision.reason))
     return ""
 
 
 def preempt(core: "Core", decision: Preempt) -> str:
     """Take it off its processor or out of the queue; it waits again."""
-    state = core.tasks.get(decision.task)
+    state = core.work.get(decision.task)
     if state is None:
         return "unknown_task"
     if state.stage not in (QUEUED, RUNNING):
@@ -97,7 +107,20 @@ def wake_at(core: "Core", decision: WakeAt) -> str:
     return ""
 
 
-def _unfit(core: "Core", node: NodeState, model: str) -> str:
+def _goes_down(core: "Core", state: StageState, station: str | None) -> bool:
+    """Whether a stage is bound for that station, or for any, or is there."""
+    if state.stage not in (MOVING, QUEUED, RUNNING):
+        return False
+    node = core.nodes.get(state.target or "")
+    return state.target == station or (station is None and node is not None and node.kind == STATION)
+
+
+def _places(core: "Core", state: TaskState) -> list[str]:
+    """The nodes that hold what it needs."""
+    return [blob.at for blob in core.stages.data.inputs(state)] if isinstance(state, StageState) else [state.at]
+
+
+def unfit(core: "Core", node: NodeState, model: str) -> str:
     """The code with which a node cannot run a model at all; empty if it can."""
     if node.spec.processor is None:
         return "no_processor"

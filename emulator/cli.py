@@ -20,7 +20,11 @@ COMMANDS = {
     "node": "bring up nodes of a live run on this host",
     "links": "who sees whom at an instant, and why not",
     "passes": "when satellites pass over ground stations",
+    "models": "the models that ship or can be generated, with their accuracy",
     "inspect": "what a model costs, and how long each processor would take",
+    "processors": "what each processor can do, and how well that predicts MLPerf",
+    "calibrate": "measure this host's CPU or GPU into a processor file",
+    "upset": "flip bits in a model's weights, and what its answers are worth then",
     "replay": "replay a trace and check it against what was recorded",
     "keygen": "the keys that hosts of one live run need to talk to each other",
 }
@@ -31,7 +35,11 @@ EPILOG = """examples:
   orbitmesh live --duration 60
   orbitmesh links three-body --at 2025-10-03T16:00:00Z
   orbitmesh passes three-body
+  orbitmesh models
   orbitmesh inspect cloud-screen
+  orbitmesh processors
+  orbitmesh calibrate cloud-screen --out this-host.toml
+  orbitmesh upset cloud-screen
   orbitmesh replay mesh-run
   orbitmesh keygen --out run.key
 """

@@ -1,7 +1,8 @@
 """Asks the scheduler and carries out what it decides; a bad decision comes back with a code, never as a crash.
 
-A scheduler is asked when a task was captured, a contact changed, a run finished, a node failed or recovered, or
-when it asked to be woken, and only while a task waits. After a rejection it is asked once more at that instant.
+A scheduler is asked when a task was captured, a contact changed, a run finished, a node failed or recovered, data of a
+stage whose node died have come to rest, or when it asked to be woken, and only while a task waits. After a rejection it
+is asked once more at that instant.
 """
 
 import traceback

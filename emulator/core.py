@@ -8,6 +8,7 @@ Every task ends as done, dropped with a reason, or lost with a reason, or is sti
 from collections.abc import Callable
 from typing import Any
 
+from emulator import bundles, withdrawal
 from emulator.compute import Compute
 from emulator.consult import Consultation, Decider
 from emulator.errors import RunFailed, TimeReversed
@@ -29,8 +30,8 @@ from emulator.events import (
 )
 from emulator.ledger import check
 from emulator.orders import End, Order
+from emulator.stages import Stages
 from emulator.state import (
-    BUNDLE,
     ENDED,
     MOVING,
     QUEUED,
@@ -43,10 +44,13 @@ from emulator.state import (
     Message,
     Moment,
     NodeState,
+    SceneState,
+    StageState,
     TaskState,
 )
 from emulator.transport import Transport
 from emulator.world import STATION, World
+from workloads.pipeline import Pipeline
 
 
 class Core:
@@ -57,11 +61,13 @@ class Core:
         self.settings = world.settings
         self.moment = Moment()
         self.nodes = {spec.name: NodeState(spec) for spec in sorted(world.nodes, key=lambda spec: spec.name)}
-        self.tasks: dict[str, TaskState] = {}
+        self.tasks: dict[str, TaskState] = {}  # every scene that was captured
+        self.work = self.tasks if world.pipeline is None else {}  # what is placed: scenes, or the stages of scenes
         self.waiting: dict[str, TaskState] = {}
         self.bundles: dict[str, BundleState] = {}
         self.transport = Transport(world, self.nodes, self.moment)
         self.compute = Compute(world, self.nodes, self.moment)
+        self.stages = Stages(self, world.pipeline or Pipeline(stages=()))
         self.consultation = Consultation(self, scheduler)
         self.wakes: set[float] = set()  # instants at which the scheduler is to be woken; asking twice wakes once
         self.events = 0
@@ -69,7 +75,7 @@ class Core:
         self.ended = {"done": 0, "dropped": 0, "lost": 0}
         self._handlers: dict[type, Callable[[Any], None]] = {
             Captured: self._captured,
-            Offered: self._offered,
+            Offered: lambda event: bundles.offer(self, event),
             Delivered: self._delivered,
             Missed: self._missed,
             Finished: self._finished,
@@ -110,7 +116,8 @@ class Core:
         task = event.task
         if task.id in self.tasks:
             raise RunFailed(f"task {task.id} was captured twice, the second time at {event.at_s} s")
-        state = self.tasks[task.id] = TaskState(task)
+        piped = self.world.pipeline is not None
+        state = self.tasks[task.id] = SceneState(task, self.stages.graph.sinks) if piped else TaskState(task)
         node = self.nodes[event.node]
         if not node.up:
             self.end(state, "lost", "node down")
@@ -120,54 +127,24 @@ class Core:
             node.stored_bytes -= task.raw_bytes
             self.end(state, "lost", "storage full")
             return
-        self.waiting[task.id] = state
-        self.consultation.hold("captured")
-
-    def _offered(self, event: Offered) -> None:
-        bundle = event.bundle
-        if bundle.id in self.bundles:
-            raise RunFailed(f"bundle {bundle.id} was offered twice, the second time at {event.at_s} s")
-        state = self.bundles[bundle.id] = BundleState(bundle, event.at_s)
-        node = self.nodes[event.node]
-        if not node.up:
-            self._end_bundle(state, "lost", "node down")
-            return
-        if bundle.target not in self.nodes:
-            self._end_bundle(state, "lost", f"there is no node {bundle.target}")
-            return
-        node.stored_bytes += bundle.size_bytes
-        self._pass_on(Message(state, BUNDLE, bundle.size_bytes, bundle.target, True), state, node)
-
-    def _pass_on(self, message: Message, state: BundleState, node: NodeState) -> None:
-        """A bundle is whole on a node: store it and send it on, or it has arrived."""
-        state.at = node.name
-        if node.name == state.bundle.target:  # its application has it, however full the storage is
-            node.stored_bytes -= message.size_bytes
-            state.delivered_s = self.moment.now_s
-            self._end_bundle(state, "done", "")
-        elif node.stored_bytes > node.storage_bytes:
-            node.stored_bytes -= message.size_bytes
-            self._end_bundle(state, "lost", "storage full")
+        if isinstance(state, SceneState):
+            self.stages.begin(state)
         else:
-            self.transport.forward(message, node.name)
+            self.waiting[task.id] = state
+        self.consultation.hold("captured")
 
     def _overflow(self) -> None:
         """What found no room in a transmitter's queue is lost."""
         overflowed, self.transport.overflowed = self.transport.overflowed, []
         for message in overflowed:
-            self.nodes[message.held].stored_bytes -= message.size_bytes
+            self.nodes[message.held].stored_bytes -= message.kept_bytes
             self._lose(message, "queue full")
 
     def _lose(self, message: Message, reason: str) -> None:
         if isinstance(message.state, BundleState):
-            self._end_bundle(message.state, "lost", reason)
+            bundles.end(self, message.state, "lost", reason)
         else:
             self.end(message.state, "lost", reason)
-
-    def _end_bundle(self, state: BundleState, how: str, reason: str) -> None:
-        """A bundle is `done` or `lost`, and why."""
-        state.how, state.reason = how, reason
-        self.moment.orders.append(End(state.bundle.id, how, reason))
 
     def _delivered(self, event: Delivered) -> None:
         message = self.transport.delivered(event.task, event.what, event.node)
@@ -177,9 +154,13 @@ class Core:
         node = self.nodes[event.node]
         state = message.state
         if isinstance(state, BundleState):
-            self._pass_on(message, state, node)
+            bundles.pass_on(self, message, state, node)
             return
-        state.at = node.name
+        blob = message.blob
+        if not isinstance(state, StageState):
+            state.at = node.name
+        elif blob is not None:
+            self.stages.data.left(state, blob)
         if node.stored_bytes > node.storage_bytes:
             node.stored_bytes -= message.size_bytes
             self.end(state, "lost", "storage full")
@@ -187,8 +168,14 @@ class Core:
             self.transport.forward(message, node.name)
         elif message.what == RESULT:
             node.stored_bytes -= message.size_bytes
-            state.delivered_s = self.moment.now_s
-            self.end(state, "done", self._label(state))
+            if isinstance(state, StageState):
+                self.stages.answered(state, True)
+            else:
+                state.delivered_s = self.moment.now_s
+                self.end(state, "done", self._label(state))
+        elif blob is not None and isinstance(state, StageState):
+            if self.stages.arrived(state, blob, node):
+                self.consultation.hold("returned")
         elif not self.compute.fits(node, state.task.model):
             node.stored_bytes -= message.size_bytes
             self.end(state, "lost", f"{node.name} cannot run the model")
@@ -203,7 +190,7 @@ class Core:
             self._lose(message, event.why or f"never came to {event.node}")
 
     def _finished(self, event: Finished) -> None:
-        state = self.tasks.get(event.task)
+        state = self.work.get(event.task)
         if state is None or state.stage != RUNNING or state.run != event.run:
             self.stale += 1
             return
@@ -211,6 +198,12 @@ class Core:
         state.finished_s = self.moment.now_s
         outcome = state.outcome = event.outcome
         self.compute.finish(node, state)
+        if isinstance(state, StageState):
+            self.stages.finished(state, node)
+            self.consultation.hold("finished")
+            self.compute.start_next(node)  # a stage that begins with this one's end has its turn
+            return
+        self.compute.start_next(node)
         node.stored_bytes -= state.task.raw_bytes
         if node.kind == STATION:
             state.delivered_s = self.moment.now_s
@@ -253,11 +246,13 @@ class Core:
             return
         node.up = False
         reason = f"{node.name} failed"
-        lost, returned = self.transport.lose(node.name)
+        lost, returned = withdrawal.lose(self.transport, node.name)
         for message in lost:
             self._lose(message, reason)
         for message in returned:
-            if isinstance(message.state, TaskState) and message.what == RAW:
+            if message.blob is not None:
+                self.stages.returned(message)
+            elif isinstance(message.state, TaskState) and message.what == RAW:
                 message.state.stage = WAITING
                 self.waiting[message.state.task.id] = message.state
             else:
@@ -265,6 +260,7 @@ class Core:
                 self.transport.forward(message, message.held)
         for state in [s for s in self.tasks.values() if s.at == node.name and s.stage in (WAITING, QUEUED, RUNNING)]:
             self.end(state, "lost", reason)
+        self.stages.node_failed(node, reason)
         self.compute.stop(node)
         node.stored_bytes = 0
         self.consultation.hold("node failed")
@@ -290,7 +286,14 @@ class Core:
         return state.outcome.label if state.outcome is not None else ""
 
     def end(self, state: TaskState, how: str, reason: str) -> None:
-        """A task is `done`, `dropped` or `lost`, and why."""
+        """A task, or the scene of which it is a stage, is `done`, `dropped` or `lost`, and why."""
+        if state.scene is not None:
+            self.stages.end(state.scene, how, reason)
+        else:
+            self.close(state, how, reason)
+
+    def close(self, state: TaskState, how: str, reason: str) -> None:
+        """What was captured has ended, and counts."""
         self.waiting.pop(state.task.id, None)
         state.stage, state.how, state.reason = ENDED, how, reason
         self.ended[how] += 1

@@ -7,18 +7,21 @@ class Assign(msgspec.Struct, frozen=True, gc=False):
     """Infer the task on `node`; the raw data travel there if they must.
 
     On a satellite, the result then goes down by itself: with `relay` over whichever satellite of the mesh
-    gets it to the ground first, without it over the node's own radio.
+    gets it to the ground first, without it over the node's own radio. Of a stage of a pipeline, `whole` has all
+    stages after it run there too, without asking again.
     """
 
     task: str
     node: str
     relay: bool = True
+    whole: bool = False
 
 
 class Downlink(msgspec.Struct, frozen=True, gc=False):
     """Send the raw data to the ground and infer there, at `station` or at the first one reached.
 
-    With `relay` they may cross the mesh to another satellite's radio first.
+    With `relay` they may cross the mesh to another satellite's radio first. Of a stage of a pipeline, its input goes
+    down, and all that is to be done after it, or waits for the same data, is done at that station.
     """
 
     task: str
@@ -57,6 +60,7 @@ CODES = {
     "no_memory": "the model does not fit into the node's memory",
     "node_down": "the node is down",
     "not_a_station": "the node is not a ground station",
+    "needs_station": "the stage's data are in several pieces, which must come down at one station: name it",
     "unreachable": "no contact within the run leads there",
     "in_the_past": "the instant is not after now",
 }

@@ -3,6 +3,7 @@
     OrbitmeshError
     ├── BadInput                   you asked for something that cannot be: exit 2, nothing is written
     │   ├── ScenarioError          a scenario file: file, line, field, value, what would be right
+    │   ├── ProcessorError         a processor file: file, line, field, value, what would be right
     │   ├── SchedulerError         an unknown scheduler, or one that raises, loops or yields what is no decision
     │   └── TraceError             a trace folder that is not one, is damaged, or is of another schema
     └── RunFailed                  the run itself went wrong: exit 1
@@ -30,6 +31,10 @@ class BadInput(OrbitmeshError):
 
 class ScenarioError(BadInput):
     """A scenario that cannot be; lists every problem found, one a line."""
+
+
+class ProcessorError(BadInput):
+    """A processor file that cannot be; lists every problem found, one a line."""
 
 
 class SchedulerError(BadInput):

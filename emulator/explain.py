@@ -3,7 +3,7 @@
 import re
 from datetime import date, time
 from difflib import get_close_matches
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -24,6 +24,8 @@ WANTED = {
 def explain(error: msgspec.ValidationError, table: Any, schema: Any) -> tuple[Path, str]:
     """Field and message of an error that `msgspec.convert(table, schema)` raised."""
     text, _, where = str(error).partition(" - at `")
+    if "[...]" in where:  # in a table of names, of which msgspec does not tell the name
+        return _in_named(error, parse_path(where.partition("[...]")[0]), table, schema)
     path = parse_path(where.rstrip("`"))
     name = re.search(r"field `(.*)`", text, re.DOTALL)
     if name is not None and "missing" in text:
@@ -38,6 +40,24 @@ def explain(error: msgspec.ValidationError, table: Any, schema: Any) -> tuple[Pa
     if expected is not None and expected.group(1) in WANTED:
         return path, f"is {value}; it must be {WANTED[expected.group(1)]}{expected.group(2) or ''}"
     return path, f"is {value}: {text}"
+
+
+def _in_named(error: msgspec.ValidationError, path: Path, table: Any, schema: Any) -> tuple[Path, str]:
+    kind = get_args(kind_at(schema, path))[1]
+    for name, value in value_at(table, path).items():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as inner:
+            below, message = explain(inner, value, _table_of(kind))
+            return (*path, name, *below), message
+    return path, f"is {shown(value_at(table, path))}: {error}"
+
+
+def _table_of(kind: Any) -> Any:
+    """Of text or a table, the table, which has fields to tell of; any other type as it is."""
+    if get_origin(kind) is UnionType:
+        return next((each for each in get_args(kind) if fields(each)), kind)
+    return kind
 
 
 def _unknown(path: Path, name: str, schema: Any) -> tuple[Path, str]:

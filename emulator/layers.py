@@ -58,10 +58,8 @@ def read(name: str) -> tuple[Layer, Path | None]:
         raise ScenarioError(f"{name[:200]}: cannot be read: {error.strerror}") from error
 
 
-def table_of(
-    layer: Layer, folder: Path | None, above: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], tuple[Layer, ...]]:
-    """The table of a text laid over what it extends, and the texts, topmost first. Raises `ScenarioError`."""
+def parsed(layer: Layer) -> dict[str, Any]:
+    """The table of one text, with limits on its depth, numbers and characters. Raises `ScenarioError`."""
     try:
         table = tomllib.loads(layer.text)
     except RecursionError as error:
@@ -73,6 +71,14 @@ def table_of(
             f"{layer.source}: holds a whole number of thousands of digits; TOML's have 64 bits"
         ) from error
     _check(table, layer)
+    return table
+
+
+def table_of(
+    layer: Layer, folder: Path | None, above: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], tuple[Layer, ...]]:
+    """The table of a text laid over what it extends, and the texts, topmost first. Raises `ScenarioError`."""
+    table = parsed(layer)
     base = table.pop("extends", None)
     if base is None:
         return table, (layer,)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emulator.errors import LedgerMismatch
-from emulator.state import BUNDLE, ENDED
+from emulator.state import BUNDLE, ENDED, QUEUED, RUNNING, WAITING, Message, SceneState
 
 if TYPE_CHECKING:
     from emulator.core import Core
@@ -70,12 +70,7 @@ def check(core: "Core") -> None:
 
 def _check_bundles(core: "Core") -> None:
     """What has not ended is on its way: in flight, in a queue, or stranded, once."""
-    transport = core.transport
-    held = [m for m in (*transport.in_flight.values(), *transport.stranded) if m.what == BUNDLE]
-    for node in core.nodes.values():
-        for port in (node.radio, *node.ports.values()):
-            held += [entry[3] for entry in port.queue if entry[3].what == BUNDLE]
-    there = sorted(message.id for message in held)
+    there = sorted(message.id for message in _under_way(core) if message.what == BUNDLE)
     open_ones = sorted(name for name, state in core.bundles.items() if not state.how)
     if there != open_ones:
         raise LedgerMismatch(f"{len(open_ones)} bundles have not ended, {len(there)} are on their way: they differ")
@@ -95,7 +90,29 @@ def _check_bytes(core: "Core") -> None:
             )
 
 
-def _check_storage(core: "Core") -> None:
+def _under_way(core: "Core") -> list[Message]:
+    """Every message, in flight, in a queue, or stranded, once."""
+    found = [*core.transport.in_flight.values(), *core.transport.stranded]
     for node in core.nodes.values():
-        if node.stored_bytes < 0:
-            raise LedgerMismatch(f"{node.name} holds {node.stored_bytes} B at the end: less than nothing")
+        for port in (node.radio, *node.ports.values()):
+            found += [entry[3] for entry in port.queue]
+    return found
+
+
+def _check_storage(core: "Core") -> None:
+    """What a node counts as stored is what lies there: scenes, data between stages, messages that wait."""
+    lying = dict.fromkeys(core.nodes, 0)
+    for state in core.tasks.values():
+        if isinstance(state, SceneState):
+            for blob in state.blobs:
+                lying[blob.at] += 0 if blob.message is not None else blob.size_bytes
+        elif state.stage in (WAITING, QUEUED, RUNNING):
+            lying[state.at] += state.task.raw_bytes
+    for message in _under_way(core):
+        if message.held:
+            lying[message.held] += message.kept_bytes
+    for name, node in core.nodes.items():
+        if node.stored_bytes != lying[name]:
+            raise LedgerMismatch(
+                f"{name} counts {node.stored_bytes} B as stored at the end, but {lying[name]} B lie there"
+            )

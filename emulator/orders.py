@@ -22,13 +22,17 @@ class Send(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="send"):
 
 
 class Run(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="run"):
-    """Infer a task on `node`, which is busy with it until `finish_s`. The engine answers with `Finished`."""
+    """Infer a task on `node`, which is busy with it until `finish_s`. The engine answers with `Finished`.
+
+    `basis` is how the time is known: `calibrated`, `scaled` or `preset` (`nodes/job_time.py`).
+    """
 
     node: str
     task: str
     run: int
     start_s: float
     finish_s: float
+    basis: str = "preset"
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="cancel"):

@@ -35,26 +35,30 @@ def available() -> bool:
 
 def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> list[Path]:
     """Draw all three as PNG and SVG; returns the files."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
     figures = {
         "insight": _insight(assembled, results),
         "bytes-and-operations": _totals(assembled, results),
         "orbit": _orbit(assembled),
     }
+    return [path for name, figure in figures.items() for path in save(folder, name, figure)]
+
+
+def save(folder: Path, name: str, figure: Any) -> list[Path]:
+    """Write a figure as PNG and SVG, each whole or not at all; returns the files."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
     written = []
-    for name, figure in figures.items():
-        for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
-            path = folder / f"{name}.{suffix}"
-            partial = folder / f".{name}.{suffix}.partial"
-            try:
-                figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-            written.append(path)
+    for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+        path = folder / f"{name}.{suffix}"
+        partial = folder / f".{name}.{suffix}.partial"
+        try:
+            figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        written.append(path)
     return written
 
 

@@ -2,6 +2,7 @@
 
 Energy is what the work costs above idle where hardware would idle anyway: busy processors at busy minus idle
 power, transmitters while they send. What idling costs for the whole run is reported beside it, not mixed in.
+Where a processor's power is not known, what depends on it is None: energy is never invented.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import msgspec
 
 from emulator.core import Core
 from emulator.ledger import BundleCounts, Counts, bundle_counts, counts
+from emulator.stage_report import StageRow, stage_rows
 from emulator.state import ENDED, NodeState
 from emulator.world import SATELLITE, STATION
 
@@ -31,18 +33,19 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
-    """Joules above idle, by where they go; and what idling costs in all."""
+    """Joules above idle, by where they go; and what idling costs in all. None where a power is not known."""
 
-    orbit_compute_j: float
-    ground_compute_j: float
+    orbit_compute_j: float | None
+    ground_compute_j: float | None
     laser_j: float
     radio_j: float
-    idle_j: float
+    idle_j: float | None
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One scheduler's figures. Bytes and operations are totals of the run; `utilisation` is the mean share of
-    time that the satellites' processors were busy, `ground_utilisation` the same on the ground."""
+    time that the satellites' processors were busy, `ground_utilisation` the same on the ground. `job_basis` counts the
+    tasks that were inferred by how the time of their job is known (`nodes/job_time.py`)."""
 
     name: str
     tasks: Counts
@@ -52,19 +55,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     downlink_bytes: int
     raw_bytes: int
     isl_bytes: int
-    energy_j: float
+    energy_j: float | None
     joules_per_inference: float | None
     joules_per_answer: float | None
     ops: int
     utilisation: float
     ground_utilisation: float
     inferences: int
+    job_basis: dict[str, int]
     energy: Energy
     reasons: dict[str, int]
     rejected: dict[str, int]
     bundles: BundleCounts
     events: int
     digest: str
+    stages: list[StageRow]  # of the pipeline; empty without one
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
@@ -98,9 +103,9 @@ def summarise(core: Core, name: str, digest: str) -> Row:
     done = responses(core)
     unanswered = [s for s in core.tasks.values() if s.how not in ("done", "dropped")]
     energy = _energy(core)
-    inferences = sum(s.task.inferences for s in core.tasks.values() if s.finished_s >= 0.0)
-    compute_j = energy.orbit_compute_j + energy.ground_compute_j
-    energy_j = fsum((compute_j, energy.laser_j, energy.radio_j))
+    inferences = sum(s.task.inferences for s in core.work.values() if s.finished_s >= 0.0)
+    compute_j = _sum_known((energy.orbit_compute_j, energy.ground_compute_j))
+    energy_j = _sum_known((compute_j, energy.laser_j, energy.radio_j))
     accounts = core.transport.accounts.items()
     kinds = {name: node.kind for name, node in core.nodes.items()}
     return Row(
@@ -120,18 +125,20 @@ def summarise(core: Core, name: str, digest: str) -> Row:
         raw_bytes=sum(s.task.raw_bytes for s in core.tasks.values()),
         isl_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == SATELLITE),
         energy_j=energy_j,
-        joules_per_inference=compute_j / inferences if inferences else None,
-        joules_per_answer=energy_j / len(done) if done else None,
+        joules_per_inference=compute_j / inferences if compute_j is not None and inferences else None,
+        joules_per_answer=energy_j / len(done) if energy_j is not None and done else None,
         ops=sum(n.budget.ops for n in core.nodes.values() if n.budget is not None),
         utilisation=_utilisation(core, SATELLITE),
         ground_utilisation=_utilisation(core, STATION),
         inferences=inferences,
+        job_basis=_job_basis(core),
         energy=energy,
         reasons=_reasons(core),
         rejected=dict(sorted(core.consultation.rejections.items())),
         bundles=bundle_counts(core),
         events=core.events,
         digest=digest,
+        stages=stage_rows(core),
     )
 
 
@@ -154,12 +161,9 @@ def _deadline_miss_ratio(core: Core, urgent_only: bool = False) -> float | None:
 
 
 def _energy(core: Core) -> Energy:
-    def compute_j(kind: str) -> float:
-        return fsum(
-            node.budget.busy_s * (node.spec.processor.busy_power_w - node.spec.processor.idle_power_w)
-            for node in core.nodes.values()
-            if node.kind == kind and node.budget is not None and node.spec.processor is not None
-        )
+    def compute_j(kind: str) -> float | None:
+        ours = [node for node in core.nodes.values() if node.kind == kind]
+        return None if any(node.unmetered_s > 0.0 for node in ours) else fsum(node.work_j for node in ours)
 
     processors = [n.spec.processor for n in core.nodes.values() if n.spec.processor is not None]
     nodes: list[NodeState] = list(core.nodes.values())
@@ -168,8 +172,23 @@ def _energy(core: Core) -> Energy:
         ground_compute_j=compute_j(STATION),
         laser_j=fsum(port.tx_s * node.spec.laser_power_w for node in nodes for port in node.ports.values()),
         radio_j=fsum(node.radio.tx_s * node.spec.radio_power_w for node in nodes),
-        idle_j=fsum(p.idle_power_w * core.now_s for p in processors),
+        idle_j=_sum_known([None if p.idle_power_w is None else p.idle_power_w * core.now_s for p in processors]),
     )
+
+
+def _sum_known(parts: Sequence[float | None]) -> float | None:
+    """The sum; None if any part is not known."""
+    known = [part for part in parts if part is not None]
+    return fsum(known) if len(known) == len(parts) else None
+
+
+def _job_basis(core: Core) -> dict[str, int]:
+    """How many inferred tasks there are of each way of knowing their time."""
+    found: dict[str, int] = {}
+    for state in core.work.values():
+        if state.finished_s >= 0.0 and state.job is not None:
+            found[state.job.basis] = found.get(state.job.basis, 0) + 1
+    return dict(sorted(found.items()))
 
 
 def _utilisation(core: Core, kind: str) -> float:
@@ -183,6 +202,6 @@ def _reasons(core: Core) -> dict[str, int]:
     """How many tasks ended, or wait, for which reason."""
     found: dict[str, int] = {}
     for state in core.tasks.values():
-        key = f"{state.how}: {state.reason}" if state.stage == ENDED else f"pending: {state.stage}"
+        key = f"{state.how}: {state.reason}" if state.stage == ENDED else f"pending: {state.doing}"
         found[key] = found.get(key, 0) + 1
     return dict(sorted(found.items()))

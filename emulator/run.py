@@ -78,7 +78,8 @@ def run(
         if live is None:
             stack.enter_context(watch(lambda: core.events, policy))
             advance = bar(policy, scenario.duration_s)
-            virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance)
+            pipeline = assembled.world.pipeline
+            virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance, pipeline)
         else:
             board = Board(f"{scenario.name}, {policy}", drawn)
             stack.callback(board.close)

@@ -13,9 +13,12 @@ from typing import Any
 
 import msgspec
 
-from emulator.errors import ScenarioError
+from emulator.errors import ProcessorError, ScenarioError
 from emulator.explain import explain
-from emulator.layers import Layer, inside, place, read, shipped, table_of
+from emulator.layers import Layer, place, read, shipped, table_of
+from emulator.model_files import ModelFile
+from emulator.model_uses import model_problems
+from emulator.processor_file import named
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
 from links.contacts import RADIO
@@ -25,12 +28,12 @@ from links.topology import Topology
 from nodes.elements import Elements
 from nodes.epoch import Epoch
 from nodes.errors import NodeError
-from nodes.processor import preset
+from nodes.processor import Processor, preset, presets
 from nodes.station import GroundStation
 from nodes.walker import Walker
 from workloads.imaging import Imaging
 from workloads.inference import Products
-from workloads.models import light_models, shipped_models
+from workloads.pipeline import Pipeline
 
 __all__ = ["Constellation", "Fault", "LoadedScenario", "Scenario", "load", "name_problem", "parse", "shipped"]
 
@@ -52,10 +55,12 @@ class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     elements: list[Elements] = []
     file: str | None = None
     walker: Walker | None = None
-    processor: str = "tbc-744"
-    efficiency: str = "embedded"
+    processor: str = "tbc-744"  # a preset, or a TOML file in the scenario's folder
+    efficiency: str = "embedded"  # of a preset; a file has its own
+    power_mode: str = ""  # one of the processor's `power_modes`; empty: its own rate
     storage_bytes: float = 2.5e12  # 30 TB in all over twelve satellites [press]
     batch: int = 64
+    batch_across: bool = False  # whether a launch takes several small tasks of one model together
     precision: str = "int8"
 
     def problems(self) -> list[tuple[str, str]]:
@@ -110,7 +115,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     queue_bytes: float | None = None  # of one transmitter
     imaging: Imaging = Imaging()
     products: Products = Products()
-    models: dict[str, str] = {}  # name -> path of an ONNX file, relative to the scenario
+    pipeline: Pipeline | None = None  # what is done with every scene, instead of one run of imaging.model
+    models: dict[str, str | ModelFile] = {}  # name -> an ONNX file, relative to the scenario
     faults: list[Fault] = []
     policies: tuple[str, ...] = ("bent-pipe", "onboard", "mesh")
 
@@ -123,6 +129,8 @@ class LoadedScenario:
     layers: tuple[Layer, ...]  # its text, and those of what it extends
     folder: Path | None
     replaced: frozenset[str] = frozenset()  # fields given on the command line
+    orbit: Processor | None = None  # what all satellites compute with instead: `compare --orbit`
+    ground: Processor | None = None  # and all stations: `compare --ground`
 
     @property
     def sha256(self) -> str:
@@ -172,7 +180,7 @@ def _checked(layer: Layer, folder: Path | None, overrides: dict[str, Any]) -> Lo
         raise ScenarioError(f"{place(layers, path)}: {dotted(path)}: {message}") from error
     loaded = LoadedScenario(scenario, layers, folder, frozenset(replaced))
     problems = _own_problems(scenario) + _parts_problems(scenario) + _name_problems(scenario)
-    problems += _hardware_problems(scenario) + _model_problems(loaded)
+    problems += _hardware_problems(loaded) + model_problems(loaded)
     if problems:
         raise loaded.refuse(problems)
     return loaded
@@ -215,6 +223,8 @@ def _parts_problems(scenario: Scenario) -> list[Problem]:
     for field in ("stations", "faults"):
         parts += [((field, index), part) for index, part in enumerate(getattr(scenario, field))]
     parts += [(("satellites", "elements", index), part) for index, part in enumerate(scenario.satellites.elements)]
+    if scenario.pipeline is not None:
+        parts.append((("pipeline",), scenario.pipeline))
     if scenario.satellites.walker is not None:
         parts.append((("satellites", "walker"), scenario.satellites.walker))
     return [((*path, *parse_path(name)), message) for path, part in parts for name, message in part.problems()]
@@ -242,39 +252,25 @@ def _name_problems(scenario: Scenario) -> list[Problem]:
     return found
 
 
-def _hardware_problems(scenario: Scenario) -> list[Problem]:
-    """Processors, efficiencies and precisions that do not ship."""
+def _hardware_problems(loaded: LoadedScenario) -> list[Problem]:
+    """Processors, efficiencies, power modes and precisions that there are not."""
+    scenario, folder = loaded.scenario, loaded.folder
     carried = scenario.satellites
+    own = partial(named, carried.processor, folder)
     wanted: list[tuple[Field, Callable[[], object]]] = [
-        (("satellites", "processor"), lambda: preset(carried.processor)),
-        (("satellites", "efficiency"), lambda: preset(carried.processor, carried.efficiency)),
-        (("satellites", "precision"), lambda: preset(carried.processor).peak(carried.precision)),
+        (("satellites", "processor"), own),
+        (("satellites", "efficiency"), lambda: preset(presets()[0], carried.efficiency)),
+        (("satellites", "power_mode"), lambda: own().at_mode(carried.power_mode) if carried.power_mode else None),
+        (("satellites", "precision"), lambda: own().peak(carried.precision)),
     ]
     for index, station in enumerate(scenario.stations):
-        wanted.append((("stations", index, "processor"), partial(preset, station.processor)))
+        wanted.append((("stations", index, "processor"), partial(named, station.processor, folder)))
     found: list[Problem] = []
     for path, make in wanted:
         try:
             make()
-        except NodeError as error:
+        except (NodeError, ProcessorError) as error:
             found.append((path, str(error)))
             if path == ("satellites", "processor"):
                 return found  # the rest would only repeat it
-    return found
-
-
-def _model_problems(loaded: LoadedScenario) -> list[Problem]:
-    """Models that do not ship and have no file, or one that a scenario may not name."""
-    scenario = loaded.scenario
-    found: list[Problem] = []
-    known = [*shipped_models(), *light_models()]
-    if scenario.imaging.model not in (*known, *scenario.models, ""):
-        text = f"is {scenario.imaging.model[:200]!r}; one of {', '.join(known)}, or a name with a file under [models]"
-        found.append((("imaging", "model"), text))
-    for name, path in scenario.models.items():
-        if loaded.folder is None:
-            found.append((("models", name), f"is {path!r}; a shipped scenario cannot name files"))
-        elif not inside(loaded.folder, path):
-            text = f"is {path[:200]!r}, which leads out of the scenario's folder; put the file inside it"
-            found.append((("models", name), text))
     return found

@@ -1,10 +1,12 @@
 """The state of nodes, tasks, messages and transmitters: plain slots, changed only by the core and its parts."""
 
 from math import inf
+from typing import ClassVar
 
 from emulator.events import Bundle
 from emulator.orders import Order
 from emulator.world import NodeSpec
+from nodes.job_time import Job
 from nodes.ledger import OpsLedger
 from workloads.tasks import Outcome, Task
 
@@ -19,6 +21,7 @@ QUEUED = "queued"  # at a processor
 RUNNING = "running"
 RETURNING = "returning"  # its result is on the way to the ground
 ENDED = "ended"
+IN_STAGES = "in stages"  # of a scene in a pipeline: the stages have the states above
 
 
 class Moment:
@@ -34,9 +37,11 @@ class Moment:
 class TaskState:
     """One task, from capture to its end."""
 
+    scene: ClassVar["SceneState | None"] = None  # only a stage has one
+
     __slots__ = (
-        "at", "delivered_s", "duration_s", "finished_s", "how", "ops", "outcome", "reason", "relay", "run", "stage",
-        "started_s", "target", "task",
+        "at", "delivered_s", "duration_s", "finished_s", "how", "job", "ops", "outcome", "reason", "relay", "run",
+        "stage", "started_s", "target", "task",
     )  # fmt: skip
 
     def __init__(self, task: Task) -> None:
@@ -48,12 +53,68 @@ class TaskState:
         self.run = 0  # number of the current or last run
         self.duration_s = 0.0  # of its run, on the processor it was queued at
         self.ops = 0
+        self.job: Job | None = None  # what that run costs, and how this is known
         self.started_s = -1.0
         self.finished_s = -1.0
         self.delivered_s = -1.0
         self.outcome: Outcome | None = None
         self.how = ""
         self.reason = ""
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in words."""
+        return self.stage
+
+
+class Blob:
+    """Data of a scene in one place or on one way: raw tiles, or a stage's outputs, and which stages are to have them.
+
+    A copy on its way is stored by its message, from the first hop on; until then `origin` is kept, which it is of.
+    """
+
+    __slots__ = ("at", "claims", "copies", "message", "origin", "size_bytes", "source")
+
+    def __init__(self, source: str, at: str, size_bytes: int, claims: set[str]) -> None:
+        self.source = source
+        self.at = at  # where it lies, or is going from
+        self.size_bytes = size_bytes
+        self.claims = claims  # names of stages
+        self.message: Message | None = None  # that brings it
+        self.origin: Blob | None = None  # what it is a copy of, until it has made its first hop
+        self.copies: list[Blob] = []  # of this, that have not left yet
+
+
+class SceneState(TaskState):
+    """A scene that goes through a pipeline: its data, and what its stages have come to."""
+
+    __slots__ = ("blobs", "open", "parts", "passed", "pinned")
+
+    def __init__(self, task: Task, sinks: tuple[str, ...]) -> None:
+        super().__init__(task)
+        self.stage = IN_STAGES
+        self.blobs: list[Blob] = []
+        self.parts: dict[str, StageState] = {}  # stages that have begun to wait
+        self.passed: dict[str, int] = {}  # tiles that a stage passed on, for those that ended or had none
+        self.open = set(sinks)  # stages whose answers are awaited
+        self.pinned: str | None = None  # the node where all further stages run
+
+    @property
+    def doing(self) -> str:
+        """What its stages are at, in words."""
+        return ", ".join(f"{name} {part.stage}" for name, part in self.parts.items() if part.stage != ENDED)
+
+
+class StageState(TaskState):
+    """A stage of a scene; its task has the stage's model, tiles and bytes of input."""
+
+    __slots__ = ("name", "result", "scene")
+
+    def __init__(self, task: Task, name: str, scene: SceneState) -> None:
+        super().__init__(task)
+        self.name = name
+        self.scene: SceneState = scene  # type: ignore[misc]  # a slot in the place of the base's None
+        self.result: Message | None = None  # on its way down
 
 
 class BundleState:
@@ -74,8 +135,8 @@ class Message:
     """Raw data, a result or a bundle between two nodes, hop by hop."""
 
     __slots__ = (
-        "account", "deliver_s", "free_s", "held", "hop", "id", "priority", "relay", "size_bytes", "state", "target",
-        "via", "what",
+        "account", "blob", "bulk", "deliver_s", "free_s", "held", "hop", "id", "kept_bytes", "priority", "relay",
+        "size_bytes", "state", "target", "via", "what",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +147,10 @@ class Message:
         self.id = whole.id
         self.priority = whole.priority
         self.what = what
+        self.bulk = what != RESULT and what != BUNDLE  # what has to be inferred yields to answers and applications
         self.size_bytes = size_bytes
+        self.kept_bytes = size_bytes  # stored for it where it is held
+        self.blob: Blob | None = None  # data of a scene in a pipeline
         self.target = target  # a node's name, or None for any ground station
         self.relay = relay
         self.via: str | None = None  # the satellite whose radio is to send it down
@@ -130,8 +194,8 @@ class NodeState:
     """One node: its processor's queue, its transmitters, its storage."""
 
     __slots__ = (
-        "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s", "radio", "running",
-        "spec", "storage_bytes", "stored_bytes", "sunlit", "up",
+        "batch", "batch_ops", "budget", "busy_until_s", "fits", "jobs", "kind", "name", "ports", "queue", "queued_s",
+        "radio", "running", "spec", "storage_bytes", "stored_bytes", "sunlit", "unmetered_s", "up", "work_j",
     )  # fmt: skip
 
     def __init__(self, spec: NodeSpec) -> None:
@@ -147,10 +211,14 @@ class NodeState:
         self.queue: list[tuple[int, int, TaskState]] = []
         self.queued_s = 0.0
         self.running: TaskState | None = None
+        self.batch: list[TaskState] = []  # what still runs of tasks that started together, `running` among them
+        self.batch_ops = 0  # of those of them that have ended
         self.busy_until_s = 0.0
-        self.jobs: dict[tuple[str, int], tuple[float, int]] = {}  # (model, inferences) -> (duration_s, ops)
+        self.jobs: dict[tuple[str, int], Job] = {}  # by (model, inferences)
         self.fits: dict[str, bool] = {}  # model -> whether it fits into memory
         self.budget: OpsLedger | None = None
+        self.work_j = 0.0  # of its runs, above idle
+        self.unmetered_s = 0.0  # of runs whose power nobody knows
 
     def port(self, there: str) -> Port:
         """The laser terminal that looks at `there`."""

@@ -9,6 +9,7 @@ from emulator.decisions import CODES
 from emulator.report import Row
 from emulator.scenario import Scenario
 
+BASES = "calibrated: this model was measured there; scaled: from a similar one; preset: by roofline"
 LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("scenes captured", lambda r: f"{r.tasks.captured:,}"),
     ("  answered on the ground", lambda r: f"{r.tasks.done:,}"),
@@ -40,6 +41,17 @@ def rejections(rows: Sequence[Row]) -> list[str]:
         for row in rows
         for code, count in row.rejected.items()
     ]
+
+
+def bases(rows: Sequence[Row]) -> list[str]:
+    """A line that says how the times of jobs are known, by scheduler where they differ; none without any."""
+    inferred = [row for row in rows if row.job_basis]
+    if not inferred:
+        return []
+    if len({tuple(row.job_basis) for row in inferred}) == 1 and len(inferred[0].job_basis) == 1:
+        return [f"times of jobs: all {next(iter(inferred[0].job_basis))} ({BASES})"]
+    told = [f"{row.name} " + ", ".join(f"{n:,} {basis}" for basis, n in row.job_basis.items()) for row in inferred]
+    return [f"times of jobs: {'; '.join(told)} ({BASES})"]
 
 
 def scaled_small(joules: float | None) -> str:

@@ -22,7 +22,7 @@ from emulator.folders import made
 from emulator.orders import Order
 from emulator.world import World
 
-SCHEMA = 2  # 2: facts and counts of bundles
+SCHEMA = 3  # 2: facts and counts of bundles; 3: how the time of each run is known
 MOST_WORLD_BYTES = 2 << 30
 MOST_LINE_BYTES = 64 << 20  # a node that fails with a day of scenes on board ends all of them in one line
 MOST_HEADER_BYTES = 64 << 20

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 from emulator.orders import Send, Wake
 from emulator.routes import Routes
-from emulator.state import RAW, LinkAccount, Message, Moment, NodeState, Port
+from emulator.state import LinkAccount, Message, Moment, NodeState, Port
 from emulator.world import STATION, World
 from links.contacts import LASER, RADIO, Contact
 from links.transfer import delay_s, finish_s
@@ -55,7 +55,7 @@ class Transport:
         for name in sorted(self.routes.ways(a)[0]):  # a newly joined neighbour's radio may be sooner
             radio = self.nodes[name].radio
             if radio.queue and radio.contact < 0:
-                self._reroute(name, radio, relayed_only=True)
+                self.reroute(name, radio, relayed_only=True)
 
     def closed(self, number: int) -> None:
         """A contact is over: what still waits for it is sent another way."""
@@ -64,26 +64,26 @@ class Transport:
         if contact.kind == RADIO:
             node = self.nodes[contact.a]
             node.radio.contact = -1
-            self._reroute(contact.a, node.radio, relayed_only=True)
+            self.reroute(contact.a, node.radio, relayed_only=True)
             return
         for here, there in self._ends(contact):
             port = self.nodes[here].port(there)
             port.contact = -1
-            self._reroute(here, port, relayed_only=False)
+            self.reroute(here, port, relayed_only=False)
 
     def _ends(self, contact: Contact) -> tuple[tuple[str, str], ...]:
         """(from, to) of each direction in which a contact leads."""
         a, b = contact.a, contact.b
         return ((a, b), (b, a)) if contact.kind == LASER else ((a, b),)
 
-    def _reroute(self, here: str, port: Port, relayed_only: bool) -> None:
+    def reroute(self, here: str, port: Port, relayed_only: bool) -> None:
         kept: list[tuple[int, int, int, Message]] = []
         moved: list[tuple[int, int, int, Message]] = []
         for entry in sorted(port.queue):
             (moved if entry[3].relay or not relayed_only else kept).append(entry)
         port.queue = kept  # sorted, hence a heap
         for entry in moved:
-            self._uncount(port, entry[3])
+            self.uncount(port, entry[3])
         for entry in moved:  # in their order, so that each finds those before it queued, and none behind it
             entry[3].via = None
             self.forward(entry[3], here)
@@ -96,7 +96,7 @@ class Transport:
         if target is None:
             via = message.via
             if message.relay and (via is None or (via != here and via not in self.routes.ways(here)[0])):
-                via = message.via = self.routes.best_radio(here, message.size_bytes, message.what != RAW)
+                via = message.via = self.routes.best_radio(here, message.size_bytes, not message.bulk)
             if via is None or via == here:
                 self._enqueue(here, self.nodes[here].radio, message)
                 return
@@ -123,8 +123,9 @@ class Transport:
         if message.account is not None:
             message.account.received_bytes += message.size_bytes
         if message.held:
-            self.nodes[message.held].stored_bytes -= message.size_bytes
+            self.nodes[message.held].stored_bytes -= message.kept_bytes
         self.nodes[here].stored_bytes += message.size_bytes
+        message.kept_bytes = message.size_bytes
         message.held = here
         return message
 
@@ -137,40 +138,8 @@ class Transport:
         if message.account is not None:
             message.account.lost_bytes += message.size_bytes
         if message.held:
-            self.nodes[message.held].stored_bytes -= message.size_bytes
+            self.nodes[message.held].stored_bytes -= message.kept_bytes
         return message
-
-    def lose(self, name: str) -> tuple[list[Message], list[Message]]:
-        """A node died. Returns what is lost with it, and what others still hold and must decide on again."""
-        lost = [entry[3] for port in (*self._ports(name),) for entry in port.queue]
-        lost += [m for m in self.stranded if m.held == name]
-        returned: list[Message] = []
-        for key, message in list(self.in_flight.items()):
-            cut_off = message.held == name and message.free_s > self.moment.now_s
-            if not cut_off and message.hop != name:
-                if message.held == name:
-                    message.held = ""  # it is on its way; nobody holds it until it arrives
-                continue
-            del self.in_flight[key]
-            if message.account is not None:
-                message.account.lost_bytes += message.size_bytes
-            (lost if cut_off or not message.held else returned).append(message)
-        for other in self.nodes:
-            for port in self._ports(other):
-                bound = [entry[3] for entry in port.queue if other != name and entry[3].target == name]
-                for message in bound:
-                    self._uncount(port, message)
-                returned += bound
-                port.queue = [] if other == name else sorted(e for e in port.queue if e[3].target != name)
-        self.stranded = [m for m in self.stranded if m.held != name]
-        for port in self._ports(name):
-            port.raw_bytes = port.result_bytes = 0
-        for number in self.routes.cut_off(name):  # all at once: nothing is sent round by another link to the dead node
-            self.closed(number)
-        for other, node in self.nodes.items():
-            if name in node.ports:  # what waited there for a contact to come
-                self._reroute(other, node.ports[name], relayed_only=False)
-        return lost, returned
 
     def restore(self, name: str) -> None:
         """A node came back: contacts that the plan has open now open again."""
@@ -183,7 +152,7 @@ class Transport:
         for message in stranded:
             self.forward(message, message.held)
 
-    def _ports(self, name: str) -> list[Port]:
+    def ports(self, name: str) -> list[Port]:
         node = self.nodes[name]
         return [node.radio, *node.ports.values()]
 
@@ -202,7 +171,7 @@ class Transport:
             self.overflowed.append(message)
             return
         self.sequence += 1
-        is_raw = message.what == RAW
+        is_raw = message.bulk
         if is_raw:
             port.raw_bytes += message.size_bytes
         else:
@@ -210,8 +179,8 @@ class Transport:
         heappush(port.queue, (1 if is_raw else 0, -message.priority, self.sequence, message))
         self._serve(here, port)
 
-    def _uncount(self, port: Port, message: Message) -> None:
-        if message.what == RAW:
+    def uncount(self, port: Port, message: Message) -> None:
+        if message.bulk:
             port.raw_bytes -= message.size_bytes
         else:
             port.result_bytes -= message.size_bytes
@@ -232,7 +201,7 @@ class Transport:
         if not self._send(here, port, entry[3]):
             heappush(port.queue, entry)
             return
-        self._uncount(port, entry[3])
+        self.uncount(port, entry[3])
         if port.queue:
             port.armed = True
             self.moment.orders.append(Wake(here, port.to, port.free_s))

@@ -8,29 +8,59 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.decisions import DecisionRejected
-from emulator.state import NodeState, TaskState
+from emulator.state import RAW, NodeState, StageState, TaskState
 from emulator.world import SATELLITE, STATION
 
 if TYPE_CHECKING:
     from emulator.core import Core
 
 
+class InputView(NamedTuple):
+    """Data that a task needs: where they lie, how many bytes of them it needs, and what they are.
+
+    `source` is `raw`, or the stage of a pipeline whose outputs they are.
+    """
+
+    at: str
+    size_bytes: int
+    source: str
+
+
 class TaskView:
-    """A task that waits for a decision."""
+    """A task that waits for a decision: a scene, or with a pipeline a stage of one that can begin."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_core", "_state")
 
-    def __init__(self, state: TaskState) -> None:
+    def __init__(self, core: "Core", state: TaskState) -> None:
+        self._core = core
         self._state = state
 
     id = property(lambda self: self._state.task.id, doc="its name, unique in the run")
-    at = property(lambda self: self._state.at, doc="the node that holds its raw data")
+    at = property(lambda self: self._state.at, doc="the node that holds its raw data, or most of a stage's input")
     captured_s = property(lambda self: self._state.task.at_s, doc="when it was captured")
-    raw_bytes = property(lambda self: self._state.task.raw_bytes, doc="size of its raw data")
+    raw_bytes = property(lambda self: self._state.task.raw_bytes, doc="size of its raw data, or of a stage's input")
     model = property(lambda self: self._state.task.model, doc="the model to run")
     inferences = property(lambda self: self._state.task.inferences, doc="how many runs of the model")
     deadline_s = property(lambda self: self._state.task.deadline_s, doc="absolute")
     priority = property(lambda self: self._state.task.priority, doc="larger is more urgent")
+
+    @property
+    def scene(self) -> str:
+        """The scene it belongs to: several stages of one may wait at once."""
+        return str(self._state.task.id if self._state.scene is None else self._state.scene.task.id)
+
+    @property
+    def stage(self) -> str:
+        """The stage of the pipeline; empty without one."""
+        return self._state.name if isinstance(self._state, StageState) else ""
+
+    @property
+    def inputs(self) -> tuple[InputView, ...]:
+        """Where each part of its data lies."""
+        state = self._state
+        if not isinstance(state, StageState):
+            return (InputView(state.at, state.task.raw_bytes, RAW),)
+        return tuple(InputView(*each) for each in self._core.stages.data.needs(state))
 
 
 class NodeView:
@@ -64,7 +94,7 @@ class NodeView:
     @property
     def queued(self) -> int:
         """Tasks queued or running."""
-        return len(self._node.queue) + (self._node.running is not None)
+        return len(self._node.queue) + (len(self._node.batch) or self._node.running is not None)
 
     @property
     def free_storage_bytes(self) -> float:
@@ -122,7 +152,7 @@ class View:
         """Tasks that wait for a decision, in the order in which they began to wait."""
         deciding = self._core.consultation.deciding
         waiting = self._core.waiting.values()
-        return tuple([TaskView(s) for s in waiting if not deciding or s.task.id not in deciding])
+        return tuple([TaskView(self._core, s) for s in waiting if not deciding or s.task.id not in deciding])
 
     def node(self, name: str) -> NodeView:
         """The node of that name."""
@@ -144,12 +174,19 @@ class View:
         """Expected seconds to move that many bytes: queues, serialisation and light; infinite where no way leads."""
         return self._core.transport.routes.transfer_s(a, b, size_bytes)
 
+    def fetch_s(self, task: TaskView, name: str) -> float:
+        """Expected seconds to have all that a task needs on that node: 0 where it lies, infinite where no way leads."""
+        state = task._state
+        if not isinstance(state, StageState):
+            return self.transfer_s(state.at, name, state.task.raw_bytes)
+        return max(self.transfer_s(at, name, size_bytes) for at, size_bytes, _ in self._core.stages.data.needs(state))
+
     def job_s(self, task: TaskView, name: str) -> float:
         """Seconds that the task would run on that node; infinite without a processor."""
         node = self._core.nodes[name]
         if node.spec.processor is None:
             return inf
-        return self._core.compute.job(node, task.model, task.inferences)[0]
+        return self._core.compute.job(node, task.model, task.inferences).duration_s
 
     def ground_s(self, name: str, size_bytes: int, result: bool = True) -> float:
         """Expected seconds until that many bytes are on the ground by the node's own radio, queue included."""

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from emulator.events import RANK, Captured, Delivered, Ended, Event, Finished, TimerRang, order_key
 from emulator.orders import Run, Send, Wake
 from emulator.recorder import Door
+from workloads.pipeline import Pipeline, work_of
 from workloads.tasks import Outcome, Task
 
 Entry = tuple[float, int, str, int, Event]
@@ -21,14 +22,16 @@ def run(
     duration_s: float,
     infer: Callable[[Task], Outcome],
     progress: Callable[[float], None] | None = None,
+    pipeline: Pipeline | None = None,
 ) -> None:
     """Feed the facts and all that follows from them to the core, until `duration_s`, then `Ended`.
 
     `infer` is called once for every run that starts; its answer goes into the `Finished` fact. `progress` is told
-    the simulated time now and then.
+    the simulated time now and then. `pipeline` is the world's, if it has one: runs are then of stages.
     """
     ordered: list[Entry] = sorted((*order_key(event, n), event) for n, event in enumerate((*facts, Ended(duration_s))))
-    tasks = {entry[4].task.id: entry[4].task for entry in ordered if isinstance(entry[4], Captured)}
+    scenes = {entry[4].task.id: entry[4].task for entry in ordered if isinstance(entry[4], Captured)}
+    work = work_of(pipeline, scenes)
     heap: list[Entry] = []
     sequence = len(ordered)
     known = iter(ordered)
@@ -49,7 +52,7 @@ def run(
                 event: Event = Delivered(order.deliver_s, order.to, order.task, order.what)
                 heappush(heap, (order.deliver_s, delivered_rank, order.to, sequence, event))
             elif type(order) is Run:
-                event = Finished(order.finish_s, order.node, order.task, order.run, infer(tasks[order.task]))
+                event = Finished(order.finish_s, order.node, order.task, order.run, infer(work(order.task)))
                 heappush(heap, (order.finish_s, finished_rank, order.node, sequence, event))
             elif type(order) is Wake:
                 event = TimerRang(order.at_s, order.node, order.timer)

@@ -7,6 +7,7 @@ import msgspec
 
 from links.contacts import ContactPlan
 from nodes.processor import Processor
+from workloads.pipeline import Pipeline
 from workloads.tasks import ModelProfile
 
 SATELLITE = "satellite"
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decision_s: float = 0.0  # what deciding costs, in simulated time
     knowledge: str = "global"
     queue_bytes: float | None = None  # of one transmitter; what does not fit is lost (None: only storage limits it)
+    batch_across: bool = False  # whether a launch takes several tasks of one model, as many as fill a batch
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,3 +46,4 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     plan: ContactPlan
     models: dict[str, ModelProfile]
     settings: Settings
+    pipeline: Pipeline | None = None  # what is done with every scene, instead of one run of its model

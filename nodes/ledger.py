@@ -29,12 +29,14 @@ class OpsLedger:
         self._free_s = -inf  # when the last run stopped
         self._earliest_s = -inf  # when all work so far could have ended at the peak rate
 
-    def record(self, start_s: float, stop_s: float, ops: int) -> None:
+    def record(self, start_s: float, stop_s: float, ops: int, peak_ops_per_s: float | None = None) -> None:
         """Enter a run of `ops` operations from `start_s` to `stop_s`; the cost does not grow with the runs.
 
-        Raises NodeError, and enters nothing, for a run that ends before it starts, overlaps the one before it,
-        or has more operations than the peak allows by its end.
+        `peak_ops_per_s` is that of the precision that ran, where it is below the node's. Raises NodeError, and enters
+        nothing, for a run that ends before it starts, overlaps the one before it, or has more operations than the
+        peak allows by its end.
         """
+        peak_ops_per_s = self.peak_ops_per_s if peak_ops_per_s is None else min(peak_ops_per_s, self.peak_ops_per_s)
         if not (-inf < start_s <= stop_s < inf) or ops < 0:
             raise NodeError(f"node {self.node!r}: a run from {start_s} s to {stop_s} s of {ops} operations cannot be")
         if start_s < self._free_s:
@@ -42,10 +44,10 @@ class OpsLedger:
                 f"node {self.node!r} does two things at once: a run starts at {start_s} s, "
                 f"but the one before it ends at {self._free_s} s"
             )
-        earliest_s = max(start_s, self._earliest_s) + ops / self.peak_ops_per_s
+        earliest_s = max(start_s, self._earliest_s) + ops / peak_ops_per_s
         if earliest_s > stop_s + RESOLUTION_S:
             raise NodeError(
-                f"node {self.node!r} beats its budget of {self.peak_ops_per_s} ops/s: {ops} operations "
+                f"node {self.node!r} beats its budget of {peak_ops_per_s} ops/s: {ops} operations "
                 f"begun at {start_s} s cannot end before {earliest_s} s, but did at {stop_s} s"
             )
         self.runs += 1

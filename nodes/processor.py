@@ -1,56 +1,57 @@
-"""What a node computes with: peak rates, and the time, memory and operations of a job by roofline.
+"""What a node computes with: peak rates, measured operating points, calibrations; and the jobs that follow from them.
 
-The core calls `job` on every decision, so here are only plain IEEE sums, products and quotients: the same
-answer on every machine. Numbers of the shipped processors live in `processors.toml`, each with its source.
-Roofline: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009.
+Numbers of the shipped processors live in `processors.toml`, each with its source; a processor of your own is a TOML
+file (`emulator/processor_file.py`). How a job's time is found stands in `nodes/job_time.py`.
 """
 
 import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any, Literal
+from math import inf
+from typing import Any
 
 import msgspec
 
 from nodes.errors import NodeError
+from nodes.job_time import Job, by_roofline, from_table, known
+from nodes.power import PowerMode, mode_problems, power_at_w
+from nodes.precision import FLOAT32_SHARES, STORED_SHARES, divisor, running
+from workloads.calibration import Calibration
 from workloads.tasks import ModelProfile
 
-Bound = Literal["compute", "memory", "launch"]
-
-FLOAT32_SHARES: dict[str, int] = {"int8": 4, "fp16": 2, "fp32": 1}  # how many of these fill the four bytes of a float32
-
-
-class Job(msgspec.Struct, frozen=True):
-    """What a job costs: its time in seconds, what that time is spent on most, and its operations."""
-
-    duration_s: float
-    bound: Bound
-    ops: int
+WORK = ("matmul", "grouped")  # classes of work that may have a factor of their own; the rest is dense convolution
+NEVER_FASTER = 1.0 + 1e-9  # how much a calibration may exceed the peak by rounding
 
 
 class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A processor: what it does at best, how much of that it reaches, and what it draws.
 
-    `efficiency` is the share of the peak that real work reaches, 0 to 1. `traffic_share` is the share of a
-    model's activation bytes that reaches memory, fused operators and caches keeping the rest. `launch_s` is
-    what a job costs beyond the roofline. `guesses` names the fields that nobody published.
+    `efficiency` is the share of the peak that dense convolutions reach, 0 to 1; `work_factors` says how much more or
+    less of it matrix products (`matmul`) and grouped convolutions (`grouped`) reach. `traffic_share` is the share of
+    a model's activation bytes that reaches memory, fused operators and caches keeping the rest. `launch_s` is what a
+    job costs beyond the roofline. Powers are in watts, None where nobody knows them: then no energy is reported.
+    `power_modes` are measured operating points, `busy_power_w` the power where there are none; `calibrations`
+    are measurements of models on this very processor. `guesses` names the fields that nobody published.
     """
 
     name: str
     peak_ops_per_s: dict[str, float]
     efficiency: float = 0.19  # MLPerf v3.0, Jetson AGX Orin: `embedded` of processors.toml
+    work_factors: dict[str, float] = {}
     memory_bytes_per_s: float
     memory_bytes: float
     traffic_share: float = 0.25  # [guess] bounded by MLPerf's L4 row: processors.toml
     launch_s: float = 0.0
-    idle_power_w: float
-    busy_power_w: float
+    idle_power_w: float | None = None
+    busy_power_w: float | None = None
+    power_modes: tuple[PowerMode, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
     source: str = ""
     guesses: tuple[str, ...] = ()
 
     def problems(self) -> list[tuple[str, str]]:
         """Every field that cannot be, as (field, message); empty if the processor can be."""
-        found = []
+        found = [] if self.name.strip() else [("name", "is empty; name the processor")]
         if not self.peak_ops_per_s:
             found.append(("peak_ops_per_s", "is empty; give at least one rate, such as int8 = 744e12"))
         for precision, ops_per_s in self.peak_ops_per_s.items():
@@ -60,16 +61,48 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 )
             found += _outside(f"peak_ops_per_s.{precision}", ops_per_s, above=0.0)
         found += _outside("efficiency", self.efficiency, above=0.0, most=1.0)
+        for work, factor in self.work_factors.items():
+            if work not in WORK:
+                found.append(("work_factors", f"has {work!r}; a class of work is one of {', '.join(WORK)}"))
+            found += _outside(f"work_factors.{work}", factor, above=0.0)
         found += _outside("memory_bytes_per_s", self.memory_bytes_per_s, above=0.0)
         found += _outside("memory_bytes", self.memory_bytes, above=0.0)
         found += _outside("traffic_share", self.traffic_share, least=0.0, most=1.0)
         found += _outside("launch_s", self.launch_s, least=0.0)
-        found += _outside("idle_power_w", self.idle_power_w, least=0.0)
-        found += _outside("busy_power_w", self.busy_power_w, least=0.0)
-        if self.busy_power_w < self.idle_power_w:
-            found.append(("busy_power_w", f"is {self.busy_power_w}, below idle_power_w {self.idle_power_w}; swap them"))
+        found += self._power_problems() + self._calibration_problems()
         unknown = [name for name in self.guesses if name.split(".")[0] not in self.__struct_fields__]
         return found + [("guesses", f"names {name!r}, which is no field of a processor") for name in unknown]
+
+    def _power_problems(self) -> list[tuple[str, str]]:
+        found = []
+        for field in ("idle_power_w", "busy_power_w"):
+            if getattr(self, field) is not None:
+                found += _outside(field, getattr(self, field), least=0.0)
+        idle_w, busy_w = self.idle_power_w, self.busy_power_w
+        if idle_w is not None and busy_w is not None and busy_w < idle_w:
+            found.append(("busy_power_w", f"is {busy_w}, below idle_power_w {idle_w}; swap them"))
+        return found + mode_problems(self.power_modes, self.peak_ops_per_s)
+
+    def _calibration_problems(self) -> list[tuple[str, str]]:
+        """What the calibrations say of themselves, and every batch that went faster than the peak allows."""
+        found = []
+        for number, each in enumerate(self.calibrations):
+            at = f"calibrations[{number}]"
+            own = each.problems()
+            found += [(f"{at}.{field}", message) for field, message in own]
+            if each.profile.precision not in STORED_SHARES:
+                text = f"is {each.profile.precision!r}; one of {', '.join(STORED_SHARES)}"
+                found.append((f"{at}.profile.precision", text))
+            peak = self.peak_ops_per_s.get(each.precision)
+            if peak is None:
+                text = f"is {each.precision!r}, in which peak_ops_per_s has no rate; it has "
+                found.append((f"{at}.precision", text + ", ".join(self.peak_ops_per_s)))
+            elif not own:
+                found += [(f"{at}.{field}", message) for field, message in _too_fast(each, peak)]
+        keys = [(each.profile.sha256, each.precision) for each in self.calibrations if each.profile.sha256]
+        if len(set(keys)) < len(keys):
+            found.append(("calibrations", "measure one model in one precision twice; keep one of them"))
+        return found
 
     def peak(self, precision: str) -> float:
         """Operations per second at best, in this precision: the budget that `OpsLedger` guards.
@@ -82,30 +115,68 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             f"processor {self.name!r} has no rate for {precision!r}; it has {', '.join(self.peak_ops_per_s)}"
         )
 
-    def job(self, profile: ModelProfile, inferences: int, batch: int = 1, precision: str = "int8") -> Job:
-        """The time of `inferences` runs of a model in batches of at most `batch`.
+    def share(self, work: str) -> float:
+        """The share of its peak that it reaches on a class of work: `convolution`, `matmul` or `grouped`."""
+        return min(1.0, self.efficiency * self.work_factors.get(work, 1.0))
 
-        The larger of operations over reached ops/s and bytes over bandwidth, plus `launch_s` once: batches are
-        launched while the one before still runs, as in MLPerf's Offline rates, from which `efficiency` comes and
-        which contain all launches but the first. Weights are read once a batch, activations once an inference;
-        the profile counts float32, int8 is a quarter.
-        More inferences never take less time. Raises NodeError for counts below one or an unknown precision.
+    @property
+    def working_power_w(self) -> float | None:
+        """Watts drawn while it works: by its measured points at the rate it reaches, else `busy_power_w`."""
+        if self.power_modes:
+            mode = self.power_modes[0]
+            return power_at_w(self.power_modes, self.peak_ops_per_s[mode.precision] * self.efficiency)
+        return self.busy_power_w
+
+    def at_mode(self, name: str) -> "Processor":
+        """This processor held in one of its power modes: its rate there, and with it its power.
+
+        Raises NodeError for a mode that it does not have.
+        """
+        mode = next((each for each in self.power_modes if each.name == name), None)
+        if mode is None:
+            known = ", ".join(each.name for each in self.power_modes) or "none"
+            raise NodeError(f"processor {self.name!r} has no power mode {name[:80]!r}; it has {known}")
+        return msgspec.structs.replace(self, efficiency=mode.ops_per_s / self.peak(mode.precision))
+
+    def precision_of(self, profile: ModelProfile, wanted: str) -> str:
+        """The precision that a model runs in here: as wanted, as stored if narrower, or the next wider with a rate.
+
+        A model that was measured here runs in what it was measured in, as wanted if that is among it: the file
+        then ran so, whatever else the processor could do. Raises NodeError where it has a rate for none.
+        """
+        own = [c.precision for c in self.calibrations if profile.sha256 and c.profile.sha256 == profile.sha256]
+        try:
+            return running(profile.precision, wanted, own or self.peak_ops_per_s)
+        except NodeError as error:
+            if own:
+                return own[0]
+            raise NodeError(f"processor {self.name!r} cannot run {profile.name!r} in {wanted}: {error}") from None
+
+    def job(self, profile: ModelProfile, inferences: int, batch: int = 1, precision: str = "int8") -> Job:
+        """The cost of `inferences` runs of a model in batches of at most `batch`, wanted in `precision`.
+
+        From a calibration of the model, else of a similar one, else by roofline plus `launch_s` once: batches are
+        launched while the one before still runs, as in MLPerf's Offline rates, from which `efficiency` comes.
+        More inferences never take less time, and none are faster than the peak. Raises NodeError for counts below
+        one, or a precision that cannot be.
         """
         if inferences < 1 or batch < 1:
             raise NodeError(f"a job of {inferences} inferences in batches of {batch} cannot be; both start at 1")
-        batches = -(-inferences // batch)
-        ops = profile.ops * inferences
-        compute_s = ops / (self.peak(precision) * self.efficiency)
-        activation_bytes = self.traffic_share * (profile.activation_bytes * inferences)
-        moved_bytes = (profile.weight_bytes * batches + activation_bytes) / _shares(precision)
-        memory_s = moved_bytes / self.memory_bytes_per_s
-        roofline_s = max(compute_s, memory_s)
-        bound: Bound = "memory" if memory_s > compute_s else "compute"
-        return Job(roofline_s + self.launch_s, "launch" if self.launch_s > roofline_s else bound, ops)
+        runs = self.precision_of(profile, precision)
+        basis, table, measured = known(self, profile, runs)
+        if measured is None:
+            return by_roofline(self, profile, inferences, batch, runs)
+        power_w = measured.power_w if measured.power_w is not None else self.working_power_w
+        duration_s = from_table(table, inferences, batch)
+        return Job(duration_s, "measured", profile.ops * inferences, runs, basis, power_w)
 
     def memory_bytes_needed(self, profile: ModelProfile, batch: int = 1, precision: str = "int8") -> int:
         """Bytes of memory that one batch holds: the weights, and each inference's activations at their peak."""
-        return -(-(profile.weight_bytes + profile.peak_activation_bytes * batch) // _shares(precision))
+        runs = self.precision_of(profile, precision)
+        basis, table, _ = known(self, profile, runs)
+        if basis == "calibrated":
+            batch = min(batch, table[-1][0])  # it runs no larger batch than was measured
+        return -(-(profile.weight_bytes + profile.peak_activation_bytes * batch) // divisor(profile.precision, runs))
 
 
 def preset(name: str, efficiency: str | None = None) -> Processor:
@@ -118,6 +189,8 @@ def preset(name: str, efficiency: str | None = None) -> Processor:
     if efficiency is not None:
         table["efficiency"] = _pick("efficiency", efficiency, shipped["efficiency"])
         table["guesses"] = [field for field in table["guesses"] if field != "efficiency"]
+        if efficiency == "peak":
+            table["work_factors"] = {}  # an upper bound holds for every class of work
     return msgspec.convert(table, Processor)
 
 
@@ -138,19 +211,27 @@ def _pick(kind: str, name: str, table: dict[str, Any]) -> Any:
     raise NodeError(f"there is no {kind} {name!r}: {hint}the shipped ones are {', '.join(table)}")
 
 
-def _shares(precision: str) -> int:
-    if precision in FLOAT32_SHARES:
-        return FLOAT32_SHARES[precision]
-    raise NodeError(f"there is no precision {precision!r}; take one of {', '.join(FLOAT32_SHARES)}")
+def _too_fast(measured: Calibration, peak_ops_per_s: float) -> list[tuple[str, str]]:
+    found = []
+    for number, timing in enumerate(measured.timings):
+        ops_per_s = measured.profile.ops * timing.batch / timing.batch_s
+        if ops_per_s > peak_ops_per_s * NEVER_FASTER:
+            text = (
+                f"is {timing.batch_s} s for {timing.batch} inferences of {measured.profile.ops} operations: "
+                f"{ops_per_s:.4g} ops/s, above peak_ops_per_s.{measured.precision} = {peak_ops_per_s:.4g}; "
+                "one of them is wrong"
+            )
+            found.append((f"timings[{number}].batch_s", text))
+    return found
 
 
 def _outside(
-    field: str, value: float, *, above: float | None = None, least: float | None = None, most: float = float("inf")
+    field: str, value: float, *, above: float | None = None, least: float | None = None, most: float = inf
 ) -> list[tuple[str, str]]:
     """The problem of a number that is not finite or not in its range; NaN is in no range."""
     low = value > above if above is not None else least is None or value >= least
-    if low and value <= most and value < float("inf"):
+    if low and value <= most and value < inf:
         return []
     floor = f"above {above}" if above is not None else f"at least {least}"
-    ceiling = "" if most == float("inf") else f" and at most {most}"
+    ceiling = "" if most == inf else f" and at most {most}"
     return [(field, f"is {value}; it must be a finite number {floor}{ceiling}")]

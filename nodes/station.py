@@ -22,8 +22,8 @@ MAX_ANTENNAS = 1000  # more is a mistake [guess]
 class GroundStation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ground station: WGS84 geodetic place, elevation mask, antennas (each serves one satellite at a time).
 
-    `elevation_m` is above the ellipsoid. `processor` names a preset of `nodes/processor.py`; `source` says where the
-    coordinates are from.
+    `elevation_m` is above the ellipsoid. `processor` names a preset of `nodes/processor.py` or a TOML file in the
+    scenario's folder; `source` says where the coordinates are from.
     """
 
     name: str
@@ -44,7 +44,7 @@ class GroundStation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ("elevation_m", "from -500 to 9000 metres above the ellipsoid", -500.0 <= self.elevation_m <= 9000.0),
             ("min_elevation_deg", "from 0 to below 90 degrees", 0.0 <= self.min_elevation_deg < 90.0),
             ("antennas", f"from 1 to {MAX_ANTENNAS}", 1 <= self.antennas <= MAX_ANTENNAS),
-            ("processor", "the name of a processor preset", bool(self.processor.strip())),
+            ("processor", "the name of a processor preset or of a TOML file", bool(self.processor.strip())),
         )
         return [(field, f"is {getattr(self, field)!r}; must be {rule}") for field, rule, good in rules if not good]
 

@@ -148,15 +148,15 @@ class Stage:
         return constant_contact(a, b, start_s, stop_s, LIGHT_S, RADIO_BITS_PER_S, "radio")
 
     def build(self, contacts: Iterable[Any], tasks: Iterable[Any], faults: Iterable[Any] = (), duration_s: float = 3.0,
-              satellites: Iterable[str] = "ABC", stations: Iterable[str] = "G") -> Any:  # fmt: skip
-        """An assembled world with these contacts, captures and faults and nothing else."""
+              satellites: Iterable[str] = "ABC", stations: Iterable[str] = "G", more: str = "") -> Any:  # fmt: skip
+        """An assembled world with these contacts, captures and faults only; `more`: tables of a scenario."""
         from emulator.assemble import assemble
         from emulator.events import Captured, ContactClosed, ContactOpened
         from emulator.scenario import parse
         from links.contacts import ContactPlan
         from nodes.processor import Processor
 
-        text = self.scenario(satellites, stations, duration_s=duration_s)
+        text = self.scenario(satellites, stations, duration_s=duration_s) + more
         made = assemble(parse(text, "stage.toml", None), ["mesh"], infer=False)
         model = made.world.models["cloud-screen"]
         slow = Processor(
@@ -183,7 +183,8 @@ class Stage:
         from emulator import virtual
 
         core, lines, recorder = _recorded(made.world, decide)
-        virtual.run(_Both(recorder, lines), made.facts, made.world.settings.duration_s, made.infer)
+        duration_s, pipeline = made.world.settings.duration_s, made.world.pipeline
+        virtual.run(_Both(recorder, lines), made.facts, duration_s, made.infer, None, pipeline)
         return Played(core, lines, None, recorder.digest())
 
     def live(self, made: Any, decide: Any, *acts: Callable[[Any], bool], **options: Any) -> Played:
@@ -227,7 +228,8 @@ class Stage:
         runs = {e.run for e in reported if isinstance(e, Finished)} | set(engine.leases.runs)
         nodes = engine.core.nodes.values()
         found: list[Any] = sorted(messages ^ set(engine.core.transport.in_flight))
-        found += sorted(runs ^ {node.running.run for node in nodes if node.running is not None})
+        running = [state for node in nodes for state in node.batch or [node.running] if state is not None]
+        found += sorted(runs ^ {state.run for state in running})
         return found + [n for n in engine.leases.by_contact.values() if n < 0]
 
     def replayed(self, made: Any, decide: Any, played: Played) -> str:

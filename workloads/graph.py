@@ -1,58 +1,71 @@
 """Counts what one inference costs from an ONNX graph: multiply-accumulates, parameters, bytes moved and held.
 
-Counted as published counts are: the multiply-accumulates of convolutions, matrix products and recurrent layers,
-one each; normalisation, activation and pooling count nothing. Nothing is run; the batch is 1 unless `dims` says so.
+Nothing is run; the batch is 1 unless `dims` says so. What counts as a multiply-accumulate stands in
+`workloads/macs.py`, in which precision it runs in `workloads/precision.py`; what cannot be counted is listed.
 """
 
-from collections.abc import Mapping, Sequence
-from math import prod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from workloads.errors import ModelError
+from workloads.macs import CannotCount, Product, products
 from workloads.opening import Limits, OpenModel, open_model
-from workloads.shapes import STAND_INS
+from workloads.precision import CARRIERS, Precision, Quantised
 from workloads.tasks import ModelProfile
-from workloads.tensors import VIEWS, Tensors, attribute, peak_bytes
+from workloads.tensors import VIEWS, Tensors, attribute, has_graph, peak_bytes
+from workloads.weights import weights
 
-# Which input holds the weights, by the operator's ONNX specification
-CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "DeformConv": 1, "QLinearConv": 3}
-PRODUCTS = ("MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul", "MatMulNBits")
-RECURRENT = ("LSTM", "GRU", "RNN")
-# These multiply and accumulate too, in numbers that the shapes alone do not give
-NOT_COUNTED = {"Einsum", "Attention", "DFT", "STFT", "FlexAttention", "LinearAttention"}
+CONVOLUTIONS = ("Conv", "FusedConv", "NhwcConv", "NhwcFusedConv", "ConvInteger", "QLinearConv", "ConvTranspose",
+                "DeformConv", "CausalConvWithState")  # fmt: skip
 
 
-class TypeCount(msgspec.Struct, frozen=True, kw_only=True):
-    """Nodes of one operator type and their multiply-accumulates together."""
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """Counted nodes of one operator type and precision, and their multiply-accumulates; "" multiplies nothing."""
 
+    operator: str
+    precision: str
     nodes: int
     macs: int
+
+
+class Uncounted(msgspec.Struct, frozen=True, kw_only=True):
+    """A node whose multiply-accumulates could not be counted, and why."""
+
+    name: str
+    operator: str
+    why: str
 
 
 class GraphCount(msgspec.Struct, frozen=True, kw_only=True):
     """All that is counted of a graph.
 
-    `activation_bytes` adds up what every node reads and writes but for weights, unfused: a runtime that fuses
-    normalisation and activation into convolutions moves less. `parameters` leaves out running statistics of
-    BatchNormalization and whole-number shapes, `weight_bytes` holds them all. `uncounted` are nodes whose
-    multiply-accumulates could not be counted, `assumed` the sizes taken for free axes of the inputs,
-    `unsized` tensors whose size depends on the data.
+    `macs` are a lower bound where `uncounted` lists a node. `activation_bytes` adds up what every node reads and
+    writes but for weights, unfused: a runtime that fuses normalisation and activation into convolutions moves less;
+    quantised tensors count as such. `parameters` leaves out running statistics of BatchNormalization, scales and
+    zero points and whole-number shapes, `weight_bytes` holds them all. `precision` is that in which the weights of
+    most multiply-accumulates are stored. `grouped_macs` are those of grouped and depthwise convolutions,
+    `matmul_macs` those of anything but convolutions. `assumed` are the sizes taken for free axes of the inputs,
+    `unsized` tensors whose size is not known: they count no bytes.
     """
 
     name: str
     sha256: str
     macs: int
+    matmul_macs: int
+    grouped_macs: int
     parameters: int
     weight_bytes: int
     activation_bytes: int
     peak_activation_bytes: int
     input_bytes: int
     output_bytes: int
-    by_type: dict[str, TypeCount]
-    uncounted: tuple[str, ...]
+    precision: str
+    operators: tuple[Counted, ...]
+    uncounted: tuple[Uncounted, ...]
     assumed: dict[str, int]
     unsized: tuple[str, ...]
 
@@ -67,6 +80,52 @@ class GraphCount(msgspec.Struct, frozen=True, kw_only=True):
         moved_bytes = self.weight_bytes + self.activation_bytes
         return self.ops / moved_bytes if moved_bytes else 0.0
 
+    @property
+    def by_type(self) -> dict[str, int]:
+        """Multiply-accumulates of each operator type, those that have none included."""
+        return _summed((each.operator, each.macs) for each in self.operators)
+
+    @property
+    def by_precision(self) -> dict[str, int]:
+        """Multiply-accumulates in each precision."""
+        return _summed((each.precision, each.macs) for each in self.operators if each.macs)
+
+    def profile(self) -> ModelProfile:
+        """The part that tasks carry; where nodes are uncounted a lower bound."""
+        same = {name: getattr(self, name) for name in ModelProfile.__struct_fields__ if hasattr(self, name)}
+        return ModelProfile(**same, matmul_ops=2 * self.matmul_macs, grouped_ops=2 * self.grouped_macs)
+
+
+class Totals:
+    """Adds up the products of node after node."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[int, int]] = {}
+        self.stored: dict[str, int] = {}
+        self.grouped_macs = self.matmul_macs = 0
+
+    def add(self, node: Any, found: Sequence[tuple[Product, Precision]], tensors: Tensors) -> None:
+        """Count one node, which may have several products, or none."""
+        macs: dict[str, int] = {}
+        for product, precision in found:
+            macs[str(precision)] = macs.get(str(precision), 0) + product.macs
+            self.stored[precision.storage()] = self.stored.get(precision.storage(), 0) + product.macs
+            if node.op_type not in CONVOLUTIONS:
+                self.matmul_macs += product.macs
+            elif _is_grouped(node, product, tensors):
+                self.grouped_macs += product.macs
+        for place, (precision_name, count) in enumerate((macs or {"": 0}).items()):
+            nodes, before = self.rows.get((node.op_type, precision_name), (0, 0))
+            self.rows[node.op_type, precision_name] = (nodes + (place == 0), before + count)
+
+    def operators(self) -> tuple[Counted, ...]:
+        """One row for each operator type and precision, the most work first."""
+        rows = [
+            Counted(operator=operator, precision=precision, nodes=nodes, macs=macs)
+            for (operator, precision), (nodes, macs) in self.rows.items()
+        ]
+        return tuple(sorted(rows, key=lambda row: (-row.macs, row.operator, row.precision)))
+
 
 def profile(
     path: Path | str, name: str = "", limits: Limits | None = None, dims: Mapping[str, int] | None = None
@@ -77,104 +136,86 @@ def profile(
     """
     counted = count(open_model(path, limits, dims), name)
     if counted.uncounted:
-        listed = ", ".join(counted.uncounted[:5])
+        listed = "; ".join(f"{each.operator} {each.name}: {each.why}" for each in counted.uncounted[:5])
         raise ModelError(f"{path}: the operations of {len(counted.uncounted)} nodes cannot be counted: {listed}")
-    fields = (f for f in ModelProfile.__struct_fields__)
-    return ModelProfile(**{field: getattr(counted, field) for field in fields})
+    return counted.profile()
 
 
 def count(model: OpenModel, name: str = "") -> GraphCount:
     """Count an opened model."""
-    tensors = model.tensors
-    by_type: dict[str, TypeCount] = {}
-    uncounted: list[str] = []
-    running = [node for node in model.proto.graph.node if not _is_constant(node, tensors)]
+    tensors, graph = model.tensors, model.proto.graph
+    running = _running(graph.node, tensors)
+    quantised = Quantised(graph.node, tensors)
+    totals, uncounted = Totals(), []
     for node in running:
-        macs = _macs(node, tensors)
-        if macs is None:
-            uncounted.append(f"{node.op_type} {node.name or node.output[0]}")
-        seen = by_type.get(node.op_type, TypeCount(nodes=0, macs=0))
-        by_type[node.op_type] = TypeCount(nodes=seen.nodes + 1, macs=seen.macs + (macs or 0))
-    results = [value.name for value in model.proto.graph.output]
+        try:
+            found = [(product, quantised.of(node, product)) for product in products(node, tensors)]
+        except CannotCount as error:
+            label = node.name or next((each for each in node.output if each), "")
+            uncounted.append(Uncounted(name=label, operator=node.op_type, why=str(error)))
+        else:
+            totals.add(node, found, tensors)
+    results = [value.name for value in graph.output]
+    held = weights(running, results, tensors)
+    narrow = quantised.stored_bits(results)
+    stored = replace(tensors, bits=tensors.bits | narrow)
+    fused = {n.output[0] for n in running if n.op_type == "QuantizeLinear" and n.input[0] in narrow}
     read = {name for node in running for name in node.input} | set(results)
-    weights, parameters = _weights(running, results, tensors)
     return GraphCount(
         name=name or model.path.stem,
         sha256=model.sha256,
-        macs=sum(each.macs for each in by_type.values()),
-        parameters=parameters,
-        weight_bytes=sum(tensors.size_bytes(weight) for weight in weights),
-        activation_bytes=_moved_bytes(running, tensors),
-        peak_activation_bytes=peak_bytes(running, tensors, results, views_are_free=True),
+        macs=sum(macs for _, macs in totals.rows.values()),
+        matmul_macs=totals.matmul_macs,
+        grouped_macs=totals.grouped_macs,
+        parameters=sum(held.values()),
+        weight_bytes=sum(tensors.size_bytes(weight) for weight in held),
+        activation_bytes=_moved_bytes(running, stored, fused),
+        peak_activation_bytes=peak_bytes(running, stored, results, views_are_free=True, fused=fused),
         input_bytes=sum(tensors.size_bytes(each) for each in model.inputs),
         output_bytes=sum(tensors.size_bytes(each) for each in results),
-        by_type=dict(sorted(by_type.items())),
+        precision=max(totals.stored, key=lambda each: totals.stored[each], default="fp32"),
+        operators=totals.operators(),
         uncounted=tuple(uncounted),
         assumed=tensors.assumed,
         unsized=tuple(sorted(name for name in read if name and tensors.shapes.get(name) is None)),
     )
 
 
-def _is_constant(node: Any, tensors: Tensors) -> bool:
-    """Done once when the model is loaded. Weights stored quantised stay so: their consumers read them as stored."""
-    return node.op_type != "DequantizeLinear" and all(name in tensors.constants for name in node.output if name)
+def _running(nodes: Iterable[Any], tensors: Tensors) -> list[Any]:
+    """The nodes that run at each inference: not those that make constants, which a runtime runs once on loading.
+
+    Weights that are stored quantised stay so: what dequantises and reorders them runs, and reads them as stored.
+    """
+    kept: set[str] = set()
+    running = []
+    for node in nodes:
+        constant = all(name in tensors.constants for name in node.output if name) and not has_graph(node)
+        reorders = node.op_type in CARRIERS and any(name in kept for name in node.input)
+        if constant and (node.op_type == "DequantizeLinear" or reorders):
+            kept.update(node.output)
+        elif constant:
+            continue
+        running.append(node)
+    return running
 
 
-def _weights(running: Sequence[Any], results: Sequence[str], tensors: Tensors) -> tuple[list[str], int]:
-    """The constants that running nodes read, each once, and how many parameters they hold."""
-    made = {name for node in running for name in node.output}
-    held: dict[str, int] = {}
-    for node in running:
-        for place, name in enumerate(node.input):
-            if name not in tensors.constants or name in made or name in held:
-                continue
-            statistic = node.op_type == "BatchNormalization" and place >= 3
-            whole = tensors.bits.get(name) == 64 or node.op_type in ("Reshape", "Resize", "Slice", "Pad", "Clip")
-            packed = node.op_type == "MatMulNBits" and place == 1
-            elements = attribute(node, "K") * attribute(node, "N") if packed else tensors.elements(name)
-            held[name] = 0 if statistic or whole else elements
-    for name in results:
-        if name in tensors.constants:
-            held.setdefault(name, 0)
-    return list(held), sum(held.values())
+def _is_grouped(node: Any, product: Product, tensors: Tensors) -> bool:
+    """Grouped or depthwise: each output sees a part of the channels only."""
+    kernel = tensors.shapes.get(node.input[product.second])
+    return node.op_type == "CausalConvWithState" or (attribute(node, "group", 1) > 1 and kernel is not None)
 
 
-def _moved_bytes(running: Sequence[Any], tensors: Tensors) -> int:
+def _moved_bytes(running: Sequence[Any], tensors: Tensors, fused: set[str]) -> int:
     moved = 0
     for node in running:
-        if node.op_type not in VIEWS:
+        if node.op_type not in VIEWS and not (node.output and node.output[0] in fused):
             touched = [name for name in (*node.input, *node.output) if name and name not in tensors.constants]
             moved += sum(tensors.size_bytes(name) for name in touched)
     return moved
 
 
-def _macs(node: Any, tensors: Tensors) -> int | None:
-    """Multiply-accumulates of one node; None where they cannot be counted."""
-    kind = node.op_type
-    if kind in NOT_COUNTED:
-        return None
-    known = kind in CONVOLUTIONS or kind in PRODUCTS or kind in STAND_INS
-    if node.domain == "com.microsoft" and not known:
-        return None
-    if not (known or kind in ("ConvTranspose", "Gemm", "FusedGemm", *RECURRENT)) or STAND_INS.get(kind) == "Identity":
-        return 0
-    shapes = [tensors.shapes.get(name) if name else () for name in (*node.input, node.output[0])]
-    if any(shape is None for shape in shapes):
-        return None
-    *given, made = [shape or () for shape in shapes]
-    return _product_macs(node, given, made)
-
-
-def _product_macs(node: Any, given: list[tuple[int, ...]], made: tuple[int, ...]) -> int:
-    kind = node.op_type
-    if kind in CONVOLUTIONS:  # each output element sums over its kernel and its group's channels
-        return prod(made) * prod(given[CONVOLUTIONS[kind]][1:])
-    if kind == "ConvTranspose":  # each input element is spread over its kernel and its group's channels
-        return prod(given[0]) * prod(given[1][1:])
-    if kind in RECURRENT:  # input and recurrent weights, (directions, gates x hidden, size), at each step and batch
-        return given[0][0] * given[0][1] * (prod(given[1]) + prod(given[2]))
-    if kind in ("Gemm", "FusedGemm"):
-        return prod(made) * given[0][0 if attribute(node, "transA") else 1]
-    if kind == "MatMulNBits":
-        return prod(made) * attribute(node, "K")
-    return prod(made) * given[0][-2 if attribute(node, "transA") else -1]
+def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for key, value in pairs:
+        sums[key] = sums.get(key, 0) + value
+    return sums

@@ -20,6 +20,7 @@ from workloads.scenes import TileBank
 from workloads.sessions import Engine
 from workloads.shelf import Tiles
 from workloads.tasks import Outcome
+from workloads.trial import open_tried
 
 
 class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +87,7 @@ class Runner:
     """Runs models on the tiles of a bank, and remembers.
 
     `distinct_runs` counts tiles that went through a model, `cached_hits` answers that were already there.
+    A model that is not ours is first opened and run apart (`workloads/trial.py`); `sha256` is what a model must have.
     Raises ModelError if a model is refused, cannot run on `provider` ("cpu", "cuda", "tensorrt"), does not fit the
     tiles, or answers what is no probability.
     """
@@ -100,6 +102,7 @@ class Runner:
         threads: int = 1,
         batch: int = 1,
         limits: Limits | None = None,
+        sha256: Mapping[str, str] | None = None,
     ) -> None:
         if batch < 1 or threads < 1:
             raise ModelError(f"batch {batch} on {threads} threads cannot be: give 1 or more of each")
@@ -108,7 +111,7 @@ class Runner:
         limits = limits or Limits()
         self._engines: dict[str, Engine] = {}
         for name, path in models.items():
-            model = open_model(path, limits)
+            model = open_tried(path, limits, sha256=(sha256 or {}).get(name, ""))
             most = max(1, limits.memory_bytes // max(1, model.asked_bytes))
             self._engines[name] = Engine(name, model, provider, threads, min(batch, most))
             self._engines[name].check_fits(bank.size_px)

@@ -9,4 +9,5 @@ def onnxruntime() -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as module
 
+    module.set_default_logger_severity(4)  # what goes wrong is raised, with what to do, and not printed as well
     return module

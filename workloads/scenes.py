@@ -87,6 +87,15 @@ class Tile:
         return hashlib.sha256(np.ascontiguousarray(self.bands, dtype="<f4").tobytes()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Surface:
+    """The ground of a tile before light and cloud: reflectance (4, n, n), where water is (n, n), its two materials."""
+
+    reflectance: Field
+    water: NDArray[np.bool_]
+    landscape: tuple[str, str]
+
+
 class TileBank:
     """`count` distinct tiles, made when asked for and not kept: one costs milliseconds, all of them megabytes.
 
@@ -120,15 +129,23 @@ def synthesise(rng: np.random.Generator, size_px: int = TILE_PX) -> Tile:
     The light is that of one conservative cloud layer over a diffuse surface (adding method), plus Rayleigh path.
     """
     sun_cosine = float(np.cos(np.radians(rng.uniform(15.0, 65.0))))
-    surface, water = _surface(rng, size_px)
+    ground = surface(rng, size_px)
     cover = float(rng.beta(COVER_CONCENTRATION * MEAN_CLOUD_FRACTION, COVER_CONCENTRATION * (1 - MEAN_CLOUD_FRACTION)))
-    depth = _optical_depth(rng, size_px, cover)
+    depth = optical_depth(rng, size_px, cover)
+    return look(rng, ground.reflectance, ground.water, depth, sun_cosine)
+
+
+def look(
+    rng: np.random.Generator, reflectance: Field, water: NDArray[np.bool_], depth: Field, sun_cosine: float
+) -> Tile:
+    """What the imager sees of a surface, (4, n, n) and (n, n), under cloud of optical `depth` (n, n), and its truth."""
+    size_px = depth.shape[0]
     albedo = _cloud_albedo(depth, sun_cosine)
     shift = rng.integers(-size_px // 8, size_px // 8 + 1, size=2)
-    lit = surface * (1 - 0.8 * np.roll(albedo, tuple(shift), axis=(0, 1)))  # shadow; 0.2 is skylight [guess]
+    lit = reflectance * (1 - 0.8 * np.roll(albedo, tuple(shift), axis=(0, 1)))  # shadow; 0.2 is skylight [guess]
     seen = albedo + (1 - albedo) ** 2 * lit / (1 - albedo * lit)
     path = RAYLEIGH_DEPTH[:, None, None] / (4 * sun_cosine) * (1 - albedo)  # single scattering, nadir view
-    bands = seen + path + rng.normal(0.0, NOISE_REFLECTANCE, surface.shape)
+    bands = seen + path + rng.normal(0.0, NOISE_REFLECTANCE, reflectance.shape)
     counts = np.rint(np.clip(bands, 0.0, 1.6) * LEVELS_PER_REFLECTANCE)
     mask = np.where(water, WATER, LAND)
     mask[depth >= CLOUD_OPTICAL_DEPTH] = CLOUD
@@ -146,30 +163,31 @@ def fractal(rng: np.random.Generator, size_px: int, slope: float) -> Field:
     return np.asarray(field / field.std())
 
 
-def _surface(rng: np.random.Generator, size_px: int) -> tuple[Field, NDArray[np.bool_]]:
-    """Reflectance (4, n, n) of land and water, and where the water is (n, n)."""
+def surface(rng: np.random.Generator, size_px: int = TILE_PX) -> Surface:
+    """Land of two materials, and on some tiles water."""
     weights = np.array([share for *_, share in LANDSCAPES])
     first, second, _ = LANDSCAPES[int(rng.choice(len(LANDSCAPES), p=weights / weights.sum()))]
     blend = rng.uniform(0.5, 4.0) * (fractal(rng, size_px, rng.uniform(2.0, 3.2)) + rng.normal(0.0, 0.7))
-    land = _mix(first, second, blend) * (1 + rng.uniform(0.03, 0.15) * fractal(rng, size_px, rng.uniform(0.8, 2.2)))
+    land = mix(first, second, blend) * (1 + rng.uniform(0.03, 0.15) * fractal(rng, size_px, rng.uniform(0.8, 2.2)))
     water = np.zeros((size_px, size_px), dtype=bool)
     if rng.random() < WATER_SHARE:
         height = fractal(rng, size_px, 3.0)
         water = height < np.quantile(height, rng.uniform(0.02, 1.0))
-        sea = _mix("clear water", "silty water", fractal(rng, size_px, 3.2) + rng.normal(0.0, 1.0))
+        sea = mix("clear water", "silty water", fractal(rng, size_px, 3.2) + rng.normal(0.0, 1.0))
         if rng.random() < GLINT_SHARE:
             sea = sea + rng.uniform(0.05, 0.6) * (1 + 0.25 * fractal(rng, size_px, 1.5))
         land[:, water] = sea[:, water]
-    return np.clip(land, 0.0, 0.98), water
+    return Surface(np.clip(land, 0.0, 0.98), water, (first, second))
 
 
-def _mix(first: str, second: str, blend: Field) -> Field:
+def mix(first: str, second: str, blend: Field) -> Field:
+    """Reflectance (4, n, n) of two of `SURFACES`, from all the first to all the second as `blend` (n, n) rises."""
     share = 1 / (1 + np.exp(-blend))
     a, b = (np.array(SURFACES[name])[:, None, None] for name in (first, second))
     return np.asarray(a * (1 - share) + b * share)
 
 
-def _optical_depth(rng: np.random.Generator, size_px: int, cover: float) -> Field:
+def optical_depth(rng: np.random.Generator, size_px: int, cover: float) -> Field:
     """Log-normal optical depth (n, n) that is CLOUD_OPTICAL_DEPTH or more on a share `cover` of the pixels."""
     slope = rng.uniform(2.4, 3.6)  # of cloud radiance fields about 8/3 and steeper: Davis et al. 1997, JAS 54(2) 241
     contrast = rng.uniform(1.2, 4.0)  # thin veil with wide edges to compact cumulus [guess]

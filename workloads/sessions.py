@@ -12,42 +12,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import runtime
 from workloads.errors import ModelError
 from workloads.opening import OpenModel
+from workloads.providers import PROVIDERS, open_session
 from workloads.scenes import BANDS, Bands
 
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
+__all__ = ["PROVIDERS", "Engine", "fit", "open_session"]
 ROLE = "orbitmesh.role"
 SCREEN = "cloud-screen"
 FRACTION_DIGITS = 3  # hosts' kernels differ from the sixth digit on: the outcome shall not
+BOUNDED = ("Sigmoid", "HardSigmoid", "Softmax")  # 0..1 or NaN by their definition in the ONNX operator list
 SLACK = 1e-3  # how far outside 0..1 a rounded probability may lie
 
 
 class Engine:
-    """A model ready to run on tiles, `batch` at a time (1 where its first axis is fixed).
+    """A model ready to run on tiles, `batch` at a time (1 where its first axis is fixed); for one thread at a time.
 
     Raises ModelError as `open_session` does.
     """
 
     def __init__(self, name: str, model: OpenModel, provider: str, threads: int, batch: int) -> None:
-        from onnx import helper
-
         self.name, self.sha256 = name, model.sha256
         self.screens = model.properties.get(ROLE) == SCREEN
         self.session = open_session(model, provider, threads)
-        free = all(f"{each}[0]" in model.tensors.assumed for each in model.inputs)
-        self.batch = batch if free and model.inputs else 1
-        self.inputs: dict[str, tuple[tuple[int, ...], Any]] = {}
-        for value in model.proto.graph.input:
-            if value.name in model.inputs:
-                shape = model.tensors.shapes[value.name] or ()
-                dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-                self.inputs[value.name] = ((self.batch, *shape[1:]) if free else shape, dtype)
+        self.batch = batch if batch_is_free(model) else 1
+        self.inputs = input_shapes(model, self.batch)
+        self._first = [self.session.get_outputs()[0].name]
+        self._bounded = any(
+            self._first[0] in node.output and node.op_type in BOUNDED for node in model.proto.graph.node
+        )
+        self._stacked: Bands | None = (
+            None  # where tiles are put together; made anew it would cost a page fault per 4 kB
+        )
 
     def check_fits(self, size_px: int) -> None:
         """A cloud screener takes one input: the four bands of a tile."""
@@ -58,52 +54,73 @@ class Engine:
 
     def fractions(self, tiles: Sequence[Bands]) -> list[float | None]:
         """The cloud fraction of each tile, 0..1; None from a load model. At most `batch` tiles."""
-        padded = [*tiles, *[tiles[-1]] * (self.batch - len(tiles))]
-        bands = np.stack(padded) if len(padded) > 1 else padded[0][np.newaxis]  # one alone is not copied
+        bands = self._together(tiles)
         feed = {name: fit(bands, shape, dtype) for name, (shape, dtype) in self.inputs.items()}
         try:
-            first = np.asarray(self.session.run(None, feed)[0])
+            first = np.asarray(self.session.run(self._first, feed)[0])
         except Exception as error:  # onnxruntime's errors share no base of their own
             raise ModelError(f"{self.name}: onnxruntime could not run it: {str(error)[:300]}") from error
-        rows = first.reshape(len(first), -1) if first.ndim > 1 else first[..., np.newaxis]
-        sums = np.add.reduce(rows, axis=-1, dtype=np.float64) if first.dtype.kind in "fiu" else np.zeros(1)
-        if not all(map(isfinite, sums.flat)):  # one NaN or infinity shows in its sum
+        sums = _sums(first)
+        if not all(map(isfinite, sums)):  # one NaN or infinity shows in its sum
             raise ModelError(f"{self.name}: its answer holds NaN or infinity: the model is broken or of another input")
         if not self.screens:
             return [None] * len(tiles)
-        least, greatest = (first.min(), first.max()) if first.size else (0.0, 0.0)
-        if not first.size or first.ndim < 1 or len(first) != self.batch or least < -SLACK or greatest > 1 + SLACK:
+        if len(sums) != self.batch or not (self._bounded or _within_one(first)):
             raise ModelError(
                 f"{self.name}: a cloud screener answers probabilities 0..1, one or more to a tile; this one gave shape "
-                f"{first.shape} from {least} to {greatest}"
+                f"{first.shape} from {first.min() if first.size else None} to {first.max() if first.size else None}"
             )
-        means = sums[: len(tiles)] / rows.shape[-1]
-        return [round(min(max(float(mean), 0.0), 1.0), FRACTION_DIGITS) for mean in means]
+        pixels = first.size // self.batch
+        return [round(min(max(total / pixels, 0.0), 1.0), FRACTION_DIGITS) for total in sums[: len(tiles)]]
+
+    def _together(self, tiles: Sequence[Bands]) -> Bands:
+        """Tiles as one array of `batch`, the last repeated to fill it; one alone is not copied."""
+        if self.batch == 1:
+            return tiles[0][np.newaxis]
+        if self._stacked is None or self._stacked.shape[1:] != tiles[0].shape:
+            self._stacked = np.empty((self.batch, *tiles[0].shape), np.float32)
+        for place in range(self.batch):
+            self._stacked[place] = tiles[min(place, len(tiles) - 1)]
+        return self._stacked
 
 
-def open_session(model: OpenModel, provider: str = "cpu", threads: int = 1) -> Any:
-    """An onnxruntime InferenceSession of a checked model, on the provider asked for and no other.
+def _sums(first: NDArray[Any]) -> list[float]:
+    """The sum of each row of an answer, its first axis; none of one that is empty, 0 of one that holds no numbers.
 
-    Raises ModelError where the provider is unknown, not installed or silently replaced, or the model does not load.
+    Lines are summed in its own precision and their sums in float64, at half the time of all in float64; a line is
+    short, so that the mean of cloud-screen is 1e-8 off at most.
     """
-    onnxruntime = runtime.onnxruntime()
-    wanted = PROVIDERS.get(provider)
-    there = onnxruntime.get_available_providers()
-    if wanted not in there:
-        has = ", ".join(key for key, value in PROVIDERS.items() if value in there)
-        raise ModelError(f"provider {provider!r} is not there: this onnxruntime has {has} (GPU: onnxruntime-gpu)")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle pool spins a whole core
-    options.log_severity_level = 4
-    try:
-        source = str(model.path) if model.external else model.data
-        session = onnxruntime.InferenceSession(source, options, providers=[wanted], enable_fallback=0)
-    except Exception as error:  # onnxruntime's errors share no base of their own
-        raise ModelError(f"{model.path}: onnxruntime does not load it: {str(error)[:300]}") from error
-    if session.get_providers()[0] != wanted:
-        raise ModelError(f"{provider!r} was asked for but onnxruntime fell back to {session.get_providers()}")
-    return session
+    if first.dtype.kind not in "fiu":
+        return [0.0]
+    if first.dtype != np.float32 or first.ndim < 2:
+        first = first.astype(np.float64)  # float16 would overflow
+    lines = np.add.reduce(first, axis=-1) if first.ndim > 1 else first
+    found: list[float] = np.add.reduce(lines.reshape(len(lines), -1) if lines.ndim else lines.reshape(1, 1), axis=-1,
+                                       dtype=np.float64).tolist()  # fmt: skip
+    return found if first.size else []
+
+
+def _within_one(first: NDArray[Any]) -> bool:
+    return bool(first.size and first.min() >= -SLACK and first.max() <= 1 + SLACK)
+
+
+def batch_is_free(model: OpenModel) -> bool:
+    """Whether every input's first axis is free, so that any number of inferences go into one run."""
+    return bool(model.inputs) and all(f"{each}[0]" in model.tensors.assumed for each in model.inputs)
+
+
+def input_shapes(model: OpenModel, batch: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and numpy type of each input to feed, with `batch` on the first axis where that is free."""
+    from onnx import helper
+
+    free = batch_is_free(model)
+    found: dict[str, tuple[tuple[int, ...], Any]] = {}
+    for value in model.proto.graph.input:
+        if value.name in model.inputs:
+            shape = model.tensors.shapes[value.name] or ()
+            dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            found[value.name] = ((batch, *shape[1:]) if free else shape, dtype)
+    return found
 
 
 def fit(bands: NDArray[np.float32], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -121,4 +138,4 @@ def fit(bands: NDArray[np.float32], shape: tuple[int, ...], dtype: Any) -> NDArr
         order = np.resize([2, 1, 0, 3], shape[1])
         picked = bands[np.arange(shape[0]) % len(bands)][:, order]
         return np.ascontiguousarray(picked[:, :, rows][:, :, :, columns], dtype=dtype)
-    return np.resize(bands, shape).astype(dtype)
+    return np.resize(bands, shape).astype(dtype, copy=False)

@@ -13,12 +13,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from workloads import contrib
 from workloads.errors import ModelError
-from workloads.tensors import Shape, Tensors, attribute, constant_names, element_bits
+from workloads.tensors import Shape, Tensors, attribute, constant_names, element_bits, has_graph, precision
 
 BATCH_ASSUMED = 1  # a free first axis: the cost of one inference is asked for
 IMAGE_ASSUMED = 224  # a free third or fourth axis of four: the size that published counts use
 OTHER_ASSUMED = 1  # any other free axis
+MOST_AXES = 64  # of a tensor: numpy's limit, NPY_MAXDIMS
 KEPT_ELEMENTS = 1024  # constants up to this size are followed: shapes are computed from them
 
 # Operators that graphs compute shapes with; evaluated where all they read is known and small
@@ -27,10 +29,15 @@ FOLDED = {
     "Concat", "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Flatten", "Identity", "Where",
     "Equal", "Less", "Greater", "Not", "And", "Or", "ConstantOfShape", "Expand", "Range", "Constant",
 }  # fmt: skip
-# onnxruntime's own operators that inference does not know, and the standard one with the same output shape
-SAME_SHAPE = {"Gelu", "FastGelu", "BiasGelu", "QuickGelu", "SkipLayerNormalization", "SimplifiedLayerNormalization",
-              "SkipSimplifiedLayerNormalization", "RotaryEmbedding"}  # fmt: skip
-STAND_INS = {"FusedConv": "Conv", "FusedGemm": "Gemm"} | dict.fromkeys(SAME_SHAPE, "Identity")
+# onnxruntime's own operators, and the standard one whose inference gives the same shapes
+STAND_INS = {"FusedConv": "Conv", "QLinearConv": "QLinearConv", "QLinearAveragePool": "MaxPool"}
+FOREIGN = {
+    "activation",
+    "activation_params",
+    "channels_last",
+    "count_include_pad",
+}  # attributes that the standard ones do not have
+RUNTIME_STANDARD = {"SimplifiedLayerNormalization"}  # onnxruntime keeps it in the standard domain
 
 
 def read_tensors(model: Any, dims: Mapping[str, int]) -> Tensors:
@@ -40,20 +47,28 @@ def read_tensors(model: Any, dims: Mapping[str, int]) -> Tensors:
     """
     reading = _Reading(model)
     assumed: dict[str, int] = {}
+    free: dict[str, str] = {}
     held = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name not in held:
             kind = onnx.TypeProto()
             kind.CopyFrom(value.type)
-            _size_axes(value.name, kind, dims, assumed)
+            free |= _size_axes(value.name, kind, dims, assumed)
             reading.types[value.name] = kind
     for tensor in model.graph.initializer:
         reading.hold(tensor)
     for node in model.graph.node:
         reading.follow(node)
     shapes = {name: _shape(name, kind) for name, kind in reading.types.items()}
-    bits = {name: element_bits(kind.tensor_type.elem_type) for name, kind in reading.types.items()}
-    return Tensors(shapes, bits, constant_names(model.graph), assumed)
+    elements = {name: kind.tensor_type.elem_type for name, kind in reading.types.items()}
+    return Tensors(
+        shapes=shapes,
+        bits={name: element_bits(element) for name, element in elements.items()},
+        constants=constant_names(model.graph),
+        assumed=assumed,
+        precisions={name: precision(element) for name, element in elements.items()},
+        free=free,
+    )
 
 
 class _Reading:
@@ -79,7 +94,13 @@ class _Reading:
                 raise ModelError(f"{node.op_type} {node.name!r} reads {name!r}, which nothing before it makes")
         for name in node.output:
             self.types[name] = onnx.TypeProto()
-        stood_in = _stand_in(node, self.types)
+        if has_graph(node):  # what its own graphs make is known only while they run
+            return
+        if node.domain == "com.microsoft" or node.op_type in RUNTIME_STANDARD:
+            self._follow_own(node)
+            if not _stands_in(node):
+                return
+        stood_in = _stand_in(node)
         domain = "" if stood_in.domain == "ai.onnx" else stood_in.domain
         told = all(self.types[name].WhichOneof("value") for name in stood_in.input if name)
         if not told or not onnx.defs.has(stood_in.op_type, self.opsets.get(domain, 0), domain):
@@ -94,8 +115,26 @@ class _Reading:
         except Exception as error:  # the C++ side raises several unrelated kinds
             what = str(error).strip()[:300]
             raise ModelError(f"shapes contradict each other at {node.op_type} {node.name!r}: {what}") from error
+        if any(len(kind.tensor_type.shape.dim) > MOST_AXES for kind in found.values()):
+            raise ModelError(f"{node.op_type} {node.name!r} makes a tensor of more than {MOST_AXES} axes")
         self.types.update((name, kind) for name, kind in found.items() if name)
         self._fold(stood_in)
+
+    def _follow_own(self, node: Any) -> None:
+        """The types of the outputs of an operator that only onnxruntime knows."""
+        given = tuple(_shape(name, self.types[name]) if name else () for name in node.input)
+        elements = {name: self.types[name].tensor_type.elem_type for name in node.input if name}
+        try:
+            found = contrib.output_sizes(node, given, elements) or ()
+            element = contrib.element_type(node, elements) if found else TensorProto.UNDEFINED
+        except TypeError:  # an input of unknown size
+            return
+        except (LookupError, ValueError, ZeroDivisionError) as error:
+            what = f"inputs {list(given)} do not fit ({error})"
+            raise ModelError(f"shapes contradict each other at {node.op_type} {node.name!r}: {what}") from error
+        for name, shape in zip(node.output, found, strict=False):
+            if name and shape is not None:
+                self.types[name] = onnx.helper.make_tensor_type_proto(element, _checked(name, shape))
 
     def _fold(self, node: Any) -> None:
         if len(node.output) != 1:
@@ -106,6 +145,8 @@ class _Reading:
             value = self._shape_value(node)
         elif node.op_type not in FOLDED or shape is None or prod(shape) > KEPT_ELEMENTS:
             return
+        elif node.op_type == "ConstantOfShape" and self.types[name].tensor_type.elem_type == TensorProto.FLOAT:
+            return  # weights made on loading: shapes are whole numbers
         elif all(each in self.values for each in node.input if each):
             value = _evaluate(node, self.values, self.imports, self.ir_version)
         else:
@@ -137,8 +178,8 @@ def _evaluate(node: Any, values: Mapping[str, Any], imports: Sequence[Any], ir_v
 
 
 def _checked(name: str, dims: Sequence[int]) -> Shape:
-    if any(dim < 0 for dim in dims):
-        raise ModelError(f"tensor {name!r} has shape {list(dims)}: no axis may be negative")
+    if any(not 0 <= dim < 2**63 for dim in dims):  # onnx.proto: a size is an int64
+        raise ModelError(f"tensor {name!r} has shape {list(dims)}: no axis may be negative, or 2^63 and more")
     return tuple(dims)
 
 
@@ -149,32 +190,32 @@ def _shape(name: str, kind: Any) -> Shape | None:
     return _checked(name, [dim.dim_value for dim in dims]) if all(dim.HasField("dim_value") for dim in dims) else None
 
 
-def _size_axes(name: str, kind: Any, dims: Mapping[str, int], assumed: dict[str, int]) -> None:
-    axes = kind.tensor_type.shape.dim
+def _size_axes(name: str, kind: Any, dims: Mapping[str, int], assumed: dict[str, int]) -> dict[str, str]:
+    """Fix the free axes of an input, note each in `assumed`; returns the names that the file gives them."""
+    axes, free = kind.tensor_type.shape.dim, {}
     for axis, dim in enumerate(axes):
         if dim.dim_value > 0:
             continue
         otherwise = IMAGE_ASSUMED if len(axes) == 4 and axis >= 2 else BATCH_ASSUMED if axis == 0 else OTHER_ASSUMED
         place = f"{name}[{axis}]"
+        free[place] = str(dim.dim_param)
         size = dims.get(place, dims.get(dim.dim_param, otherwise))
-        if size < 1 or dim.dim_value < 0:
-            raise ModelError(f"axis {place} is {size if size < 1 else dim.dim_value}: an axis holds 1 or more")
+        if not 1 <= size < 2**63 or dim.dim_value < 0:
+            wrong = dim.dim_value if dim.dim_value < 0 else size
+            raise ModelError(f"axis {place} is {wrong}: an axis holds 1 or more, and fewer than 2^63")
         dim.dim_value = assumed[place] = size
+    return free
 
 
-def _stand_in(node: Any, types: dict[str, Any]) -> Any:
-    """The node, or a standard one whose first output has the same shape; may add a type for what that one reads."""
-    if node.domain != "com.microsoft":
+def _stands_in(node: Any) -> bool:
+    return node.op_type in STAND_INS and node.domain == "com.microsoft" and not attribute(node, "channels_last")
+
+
+def _stand_in(node: Any) -> Any:
+    """The node, or a standard one whose first output has the same shape and type."""
+    if not _stands_in(node):
         return node
-    if node.op_type == "MatMulNBits":  # a packed matrix of K x N: the shapes of a plain MatMul
-        name = f"{node.output[0]}/unpacked"
-        dims = _checked(name, [attribute(node, "K"), attribute(node, "N")])
-        types[name] = onnx.helper.make_tensor_type_proto(TensorProto.FLOAT, dims)
-        return onnx.helper.make_node("MatMul", [node.input[0], name], node.output[:1])
-    if node.op_type not in STAND_INS:
-        return node
-    kind = STAND_INS[node.op_type]
-    inputs = node.input[:1] if kind == "Identity" else node.input[:3]
-    made = onnx.helper.make_node(kind, inputs, node.output[:1], name=node.name)
-    made.attribute.extend(a for a in node.attribute if kind != "Identity" and not a.name.startswith("activation"))
+    inputs = node.input if node.op_type == "QLinearConv" else node.input[: 3 if node.op_type == "FusedConv" else 1]
+    made = onnx.helper.make_node(STAND_INS[node.op_type], inputs, node.output[:1], name=node.name)
+    made.attribute.extend(a for a in node.attribute if a.name not in FOREIGN)
     return made

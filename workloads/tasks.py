@@ -6,11 +6,14 @@ No arithmetic here beyond checks; times are seconds since the scenario's UTC epo
 import msgspec
 
 
-class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
+class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one inference of a model costs, counted from its graph (batch 1).
 
     One multiply-accumulate is two operations. `activation_bytes` is all that is read and written between
-    operators; `peak_activation_bytes` is the most that is alive at once.
+    operators; `peak_activation_bytes` is the most that is alive at once. Bytes are as the file stores them;
+    `precision` is that in which most of its operations are stored ("fp32", "fp16", "int8"). Of `ops`, `matmul_ops`
+    are those of matrix products and `grouped_ops` those of grouped and depthwise convolutions: hardware reaches
+    another share of its peak on them than on dense convolutions, which are the rest.
     """
 
     name: str
@@ -22,6 +25,18 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True):
     activation_bytes: int
     peak_activation_bytes: int
     input_bytes: int
+    precision: str = "fp32"
+    output_bytes: int = 0
+    matmul_ops: int = 0
+    grouped_ops: int = 0
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Every field that cannot be, as (field, message); empty if a model can cost this."""
+        counts = [name for name in self.__struct_fields__ if isinstance(getattr(self, name), int)]
+        found = [(name, f"is {getattr(self, name)}; 0 or more") for name in counts if getattr(self, name) < 0]
+        if self.matmul_ops + self.grouped_ops > self.ops:
+            found.append(("matmul_ops", f"and grouped_ops are more than all operations, ops = {self.ops}"))
+        return found
 
 
 class Task(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -1,77 +1,180 @@
-"""Count what a model costs and predict its latency on every processor that ships.
+"""Count what a model costs and predict its latency and throughput on every processor that ships.
 
-Multiply-accumulates of convolutions and matrix products, counted from the graph; one of them is two operations.
-Latency is one inference at batch 1 by roofline: the larger of operations over reached rate and bytes over bandwidth,
-plus launch overhead."""
+Multiply-accumulates of convolutions, matrix products, recurrent layers and attention, counted from the graph without
+running it; one of them is two operations. What cannot be counted is listed, and totals are then a lower bound.
+Latency is one inference by roofline: the larger of operations over reached rate and bytes over bandwidth, plus launch
+overhead; or a calibration's, where the processor file has one of this model."""
 
 import argparse
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emulator.inspection import Prediction
+    from nodes.processor import Processor
+    from workloads.graph import GraphCount
 
 EXAMPLES = """examples:
   orbitmesh inspect cloud-screen
-  orbitmesh inspect light-resnet50
-  orbitmesh inspect model.onnx --json
+  orbitmesh inspect light-resnet50 --batch 64 --plot plots
+  orbitmesh inspect decoder.onnx --dim sequence=512 --precision fp16
+  orbitmesh inspect model.onnx --processor this-host.toml --json
 """
-
-
-class Latency(NamedTuple):
-    """One inference on one processor: seconds, what bounds it, and which of the processor's numbers are guesses."""
-
-    name: str
-    latency_s: float
-    bound: str
-    guesses: tuple[str, ...]
+BATCH = 32  # with it the launch is a small part of the time on every processor that ships
+MOST_BATCH = 1_000_000
+MOST_LISTED = 20  # rows of a table; --json has them all
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="an ONNX file, or the name of a model that ships")
     parser.add_argument("--precision", choices=["int8", "fp16", "fp32"], default="int8", help="as deployed (int8)")
+    text = "also the latency and throughput of batches of N (%(default)s); the counts stay those of one inference"
+    parser.add_argument("--batch", type=int, metavar="N", default=BATCH, help=text)
+    text = "size of a free axis, by its name or as input[axis]; may be repeated"
+    parser.add_argument("--dim", metavar="NAME=SIZE", action="append", default=[], help=text)
+    text = "a processor file (TOML), shown beside those that ship; may be repeated"
+    parser.add_argument("--processor", metavar="FILE", action="append", default=[], help=text)
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="write a roofline plot (PNG and SVG) into this folder")
 
 
 def carry_out(options: argparse.Namespace) -> None:
     """Count it and print it."""
-    from emulator import console
-    from nodes.processor import Processor, preset, presets
-    from workloads.graph import profile
+    from emulator import console, inspection
+    from emulator.errors import BadInput
+    from workloads.graph import count
     from workloads.models import find_model
+    from workloads.trial import open_tried
 
+    if not 1 <= options.batch <= MOST_BATCH:
+        raise BadInput(f"--batch {options.batch}: a batch is 1 to {MOST_BATCH}")
+    given = inspection.dims(options.dim)
+    processors = _processors(options.processor)
     with console.progress() as bar:
         advance = bar("counting", 1.0)
-        counted = profile(find_model(options.model))
+        model = open_tried(find_model(options.model), dims=given, to_run=False)
+        inspection.check_dims(given, model.tensors, options.model)
+        counted = count(model)
         advance(1.0)
-    rows = []
-    for name in presets():
-        processor: Processor = preset(name)
-        job = processor.job(counted, 1, 1, options.precision)
-        rows.append(Latency(name, job.duration_s, job.bound, processor.guesses))
+    profile = counted.profile()
+    rows = [inspection.predict(each, profile, options.batch, options.precision) for each in processors]
+    plots = _plots(options, counted, processors)
+    told = inspection.document(counted, model.tensors, given)
     if options.json:
         console.print_json(
-            {
-                "model": counted.name,
-                "sha256": counted.sha256,
-                "macs": counted.macs,
-                "ops": counted.ops,
-                "parameters": counted.parameters,
-                "weight_bytes": counted.weight_bytes,
-                "activation_bytes": counted.activation_bytes,
-                "peak_activation_bytes": counted.peak_activation_bytes,
-                "input_bytes": counted.input_bytes,
-                "precision": options.precision,
-                "processors": [row._asdict() for row in rows],
-            }
+            told | {"precision": options.precision, "batch": options.batch, "processors": rows, "plots": plots}
         )
         return
+    _print_counts(counted)
+    _print_processors(rows, options.batch, bool(counted.uncounted))
+    console.notes(_notes(told, model.tensors.free, options.batch))
+    if options.plot is not None:
+        undrawn = "no roofline: the model multiplies nothing, or matplotlib is missing"
+        console.notes([f"plot: {path}" for path in plots] or [undrawn])
+
+
+def _processors(names: "Sequence[str]") -> "list[Processor]":
+    """All that ship, and those of the files."""
+    from emulator import processor_file
+    from nodes.processor import preset, presets
+
+    return [*[preset(name) for name in presets()], *[processor_file.read(Path(name)) for name in names]]
+
+
+def _plots(options: argparse.Namespace, counted: "GraphCount", processors: "Sequence[Processor]") -> list[str]:
+    """The files of the roofline plot, if one is asked for."""
+    if options.plot is None or not counted.ops:
+        return []
+    from emulator.folders import made
+    from emulator.plots import available
+
+    if not available():
+        return []
+    from emulator.roofline import draw
+
+    remark = "a lower bound: not all operators could be counted" if counted.uncounted else ""
+    with made(options.plot, "--plot") as folder:
+        drawn = draw(folder, counted.profile(), processors, options.batch, options.precision, remark)
+    return [str(path) for path in drawn]
+
+
+def _print_counts(counted: "GraphCount") -> None:
+    from emulator import console
+
     scaled = console.scaled
+    least = "at least " if counted.uncounted else ""
     console.out.print(
-        f"{counted.name}: {scaled(counted.macs, 'MAC')} = {scaled(counted.ops, 'op')}, "
-        f"{scaled(counted.parameters, '')}parameters, weights {scaled(counted.weight_bytes, 'B')}, "
-        f"activations at their peak {scaled(counted.peak_activation_bytes, 'B')} (float32, batch 1)"
+        f"{counted.name}: {least}{scaled(counted.macs, 'MAC')} = {scaled(counted.ops, 'op')} an inference, "
+        f"{scaled(counted.parameters, '')}parameters, {counted.ops_per_byte:.3g} op/B"
     )
-    table = console.table(
-        f"one inference, batch 1, {options.precision}", ["processor", "bound by", "guesses"], ["latency"]
+    console.out.print(
+        f"bytes as stored: weights {scaled(counted.weight_bytes, 'B')} ({counted.precision}), "
+        f"activations at their peak {scaled(counted.peak_activation_bytes, 'B')}, "
+        f"moved unfused {scaled(counted.activation_bytes, 'B')}, "
+        f"input {scaled(counted.input_bytes, 'B')}, output {scaled(counted.output_bytes, 'B')}"
     )
+    table = console.table("operations by operator and precision", ["operator", "precision"], ["nodes", "op", "share"])
+    working = [row for row in counted.operators if row.macs]
+    for row in working[:MOST_LISTED]:
+        share = console.percent(row.macs / counted.macs)
+        table.add_row(row.operator, row.precision, str(row.nodes), scaled(2 * row.macs, "op"), share)
+    idle = [row for row in counted.operators if not row.macs]
+    if idle:
+        kinds = "other kinds" if working else "kinds"
+        table.add_row(f"{len(idle)} {kinds}", "-", str(sum(row.nodes for row in idle)), "0", "")
+    console.show(table)
+    if counted.uncounted:
+        missing = console.table("NOT counted: the totals are a lower bound", ["operator", "node", "why"])
+        for each in counted.uncounted[:MOST_LISTED]:
+            missing.add_row(each.operator, each.name[:60], each.why)
+        console.show(missing)
+        if len(counted.uncounted) > MOST_LISTED:
+            console.notes([f"{len(counted.uncounted) - MOST_LISTED} more are not counted; --json lists them all"])
+
+
+def _print_processors(rows: "Sequence[Prediction]", batch: int, lower_bound: bool) -> None:
+    from emulator import console
+
+    title = "predicted" + (" at best, since not everything is counted" if lower_bound else "")
+    left = ["processor", "runs in", "basis", "guesses"]
+    right = ["latency", "bound by", "per s", f"batch {batch}", "bound by", "per s"]
+    table = console.table(title, left, right)
     for row in rows:
         guesses = f"{len(row.guesses)} fields" if row.guesses else ""
-        table.add_row(row.name, row.bound, guesses, console.seconds(row.latency_s))
+        name = row.name if row.fits else f"{row.name} (does not fit)"
+        table.add_row(
+            name,
+            row.precision,
+            row.basis,
+            guesses,
+            console.seconds(row.latency_s),
+            row.bound,
+            console.scaled(row.throughput_per_s, "").strip(),
+            console.seconds(row.batch_latency_s),
+            row.batch_bound,
+            console.scaled(row.batch_throughput_per_s, "").strip(),
+        )
     console.show(table)
+
+
+def _notes(told: dict[str, Any], free: dict[str, str], batch: int) -> list[str]:
+    """What was assumed, and what is not known."""
+
+    def axes(sizes: dict[str, int]) -> str:
+        return ", ".join(f"{place}{f' ({free[place]})' if free.get(place) else ''} = {sizes[place]}" for place in sizes)
+
+    lines = []
+    if told["assumed"]:
+        lines.append(f"free axes, assumed: {axes(told['assumed'])}; set them with --dim")
+    if told["given"]:
+        lines.append(f"free axes, given: {axes(told['given'])}")
+    if any(place.endswith("[0]") and size > 1 for place, size in told["given"].items()):
+        lines.append("an inference here is a whole run of that batch, and so are rates; --batch compares batches")
+    if not any(place.endswith("[0]") for place in free) and batch > 1:
+        lines.append(f"the first axis is fixed in this file: batch {batch} is as if it were exported with a free one")
+    if told["unsized"]:
+        names = ", ".join(told["unsized"][:5])
+        lines.append(f"{len(told['unsized'])} tensors of unknown size count no bytes: {names}")
+    return lines

@@ -51,7 +51,8 @@ def play(options: argparse.Namespace, live: bool, drawn: bool) -> None:
     from emulator.live.summary import live_lines
     from emulator.run import run
     from emulator.scenario import load
-    from emulator.table import rejections, rows_table
+    from emulator.stage_report import saving_lines, stages_table
+    from emulator.table import bases, rejections, rows_table
     from emulator.trace import refuse_taken
 
     how = live_arguments.live_options(options) if live else None
@@ -69,9 +70,12 @@ def play(options: argparse.Namespace, live: bool, drawn: bool) -> None:
         console.print_json(document)
     else:
         console.show(rows_table(loaded.scenario, [result.row]))
+        if loaded.scenario.pipeline is not None:
+            console.show(stages_table([result.row]))
+            console.notes(saving_lines([result.row]))
         if result.live is not None:
             console.notes(live_lines(result.row, result.live))
-        console.notes(rejections([result.row]))
+        console.notes(rejections([result.row]) + bases([result.row]))
         console.notes(notes)
         console.out.print(f"digest {result.row.digest}")
         if result.trace is not None:

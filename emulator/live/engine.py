@@ -39,6 +39,7 @@ from emulator.live.roster import Member
 from emulator.orders import Cancel, End, Run, Send, Wake
 from emulator.recorder import Door
 from emulator.state import BUNDLE
+from workloads.pipeline import work_of
 
 CHORES_S = 0.05  # wall seconds between looks at leases, rates and links to come
 GOVERN_S = 0.5  # wall seconds between looks at the rate
@@ -78,7 +79,8 @@ class Engine:
         self._held: set[str] = set()  # bundles of applications, whose payload some node holds
         self._sequence = 0
         self._heap: list[Entry] = []
-        self._tasks = {event.task.id: event.task for event in facts if isinstance(event, Captured)}
+        scenes = {event.task.id: event.task for event in facts if isinstance(event, Captured)}
+        self._task_of = work_of(answers.world.pipeline, scenes)
         for event in (*facts, Ended(duration_s)):
             self._sequence += 1
             self._heap.append((*order_key(event, self._sequence), event))
@@ -182,7 +184,7 @@ class Engine:
                 self.leases.end(key)
                 self.crew.tell(lease.order.to, say.Forget(lease.letter))
         for run, order in tuple(self.leases.runs.items()):
-            state = self.core.tasks.get(order.task)
+            state = self.core.work.get(order.task)
             if state is None or state.run != run or state.how or not self.crew.members[order.node].up:
                 del self.leases.runs[run]
 
@@ -202,7 +204,7 @@ class Engine:
         self.crew.tell(order.node, put)
 
     def _run(self, order: Run) -> None:
-        task = self._tasks[order.task]
+        task = self._task_of(order.task)
         self.leases.runs[order.run] = order
         infer = say.Infer(
             order.task, order.run, task.model, task.tile, task.raw_bytes, order.start_s, order.finish_s

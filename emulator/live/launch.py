@@ -145,6 +145,9 @@ class Launch:
             return []
         products = self.assembled.loaded.scenario.products
         tasks = [event.task.raw_bytes for event in self.assembled.facts if isinstance(event, Captured)]
+        graph = self.core.stages.graph
+        whole = [event.task for event in self.assembled.facts if isinstance(event, Captured)] if graph.stages else []
+        tasks += [graph.size_bytes(name, task.inferences, task) for task in whole for name in graph.stages]
         largest = max([*tasks, products.product_bytes, products.summary_bytes, products.load_product_bytes])
         most = Limits().message_bytes - Limits().header_bytes
         return [f"--payload real: a message of {largest} bytes; {most} at most travel in one"] if largest > most else []

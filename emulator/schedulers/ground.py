@@ -7,6 +7,9 @@ from emulator.view import View
 
 
 def bent_pipe(view: View) -> Iterator[Decision]:
-    """Send every scene down raw by the radio of the satellite that took it, to the first station it sees."""
+    """Send every scene down raw by the radio of the satellite that took it, to the first station it sees.
+
+    Of a pipeline, all that waits for the same scene goes along, and what comes after runs at that station.
+    """
     for task in view.waiting:
         yield Downlink(task.id)

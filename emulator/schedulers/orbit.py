@@ -16,14 +16,15 @@ def mesh(view: View) -> Iterator[Decision]:
     """Infer where it ends first, transfer and queue included; the result crosses the mesh to the first radio down."""
     for task in view.waiting:
         here = task.at
-        best = (view.node(here).backlog_s + view.job_s(task, here), "", here)  # ties: stay, then by name
+        fetch_s = view.fetch_s(task, here)  # of what a stage of a pipeline needs besides
+        best = (fetch_s + (view.node(here).backlog_s + view.job_s(task, here)), "", here)  # ties: stay, then by name
         for name, delay_s in view.reachable(here).items():
             node = view.node(name)
             if name == here or node.kind != "satellite" or delay_s >= best[0]:
                 continue
             compute_s = node.backlog_s + view.job_s(task, name)
             if delay_s + compute_s < best[0]:
-                best = min(best, (view.transfer_s(here, name, task.raw_bytes) + compute_s, name, name))
+                best = min(best, (view.fetch_s(task, name) + compute_s, name, name))
         yield Assign(task.id, best[2], relay=True)
 
 

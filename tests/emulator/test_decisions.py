@@ -154,10 +154,10 @@ ALL_CODES = {
 
 
 def test_the_table_below_has_every_code() -> None:
-    assert set(ALL_CODES) == set(CODES)
+    assert set(ALL_CODES) | {"needs_station"} == set(CODES)  # of stages alone: test_pipeline.py
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", ALL_CODES)
 def test_a_bad_decision_comes_back_with_its_code_and_changes_nothing(lab, code) -> None:
     bad = ALL_CODES[code]
     script = lab.Script({0.5: [Drop("done", "")], 2.0: bad})

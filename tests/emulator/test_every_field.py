@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -27,6 +27,9 @@ TABLES: dict[str, dict[str, str]] = {
     "[uplink]": {},
     "[imaging]": {},
     "[products]": {},
+    "[pipeline]": {"stages": '[{ name = "a", model = "cloud-screen" }]'},
+    "[[pipeline.stages]]": {"name": '"a"', "model": '"cloud-screen"'},
+    "[models.own]": {"file": '"own.onnx"'},
     "[[faults]]": {"node": '"SCS-01 A"', "at_s": "5.0"},
 }
 # for these -1 is a fair value: angles, heights, gains in dB, and the drag terms, which a catalogue may fit negative
@@ -41,8 +44,10 @@ def struct_of(header: str) -> Any:
     """The Struct behind a table's header."""
     kind: Any = Scenario
     for name in filter(None, header.strip("[]").split(".")):
-        kind = get_type_hints(kind)[name]
-        parts = [each for each in get_args(kind) if each is not NoneType]
+        kind = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[name]
+        if get_origin(kind) is dict:
+            continue
+        parts = [each for each in get_args(kind) if each not in (NoneType, str)]
         kind = parts[0] if parts else kind
     return kind
 
@@ -101,10 +106,10 @@ def test_the_tables_here_are_those_of_the_schema() -> None:
 def test_the_scenario_around_the_fields_is_fine(header: str) -> None:
     description = "description" if header == "" else next(iter(TABLES[header]), None)
     if description is None:
-        parse(f'extends = "three-body"\n{header}\n', "mine.toml", None)
+        parse(f'extends = "three-body"\n{header}\n', "mine.toml", Path("here"))
     else:
         text, _ = text_with(header, description, TABLES[header].get(description, '"x"'))
-        parse(text, "mine.toml", None)
+        parse(text, "mine.toml", Path("here"))
 
 
 @pytest.mark.parametrize(("header", "field"), fields_of(float, int))

@@ -96,7 +96,7 @@ def spoil_budget(core) -> None:
         (spoil_count, "tasks counted one by one"),
         (spoil_bytes, "link A to G: sent 500 B, received 499 B, lost 0 B, in flight 0 B: 1 B do not add up"),
         (spoil_a_link_that_was_never_used, "link B to G: sent 0 B"),
-        (spoil_storage, "B holds -1 B at the end"),
+        (spoil_storage, "B counts -1 B as stored at the end, but 0 B lie there"),
         (spoil_budget, "A did 10000000000000 operations in 100.0 s"),
     ],
 )

@@ -6,6 +6,8 @@ import pytest
 
 from emulator.scenario import load, shipped
 from nodes.catalogue import read_elements
+from workloads.graph import profile
+from workloads.models import find_model
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TLE = SHARED / "scs01_2025-10-03.tle"
@@ -16,7 +18,17 @@ LAST_DIGIT_OF_A_TLE = {  # half a unit of the last digit printed: Space Track, T
 
 
 def test_which_ship() -> None:
-    assert shipped() == ["three-body", "three-body-live", "three-body-mean", "three-body-ring"]
+    assert shipped() == ["three-body", "three-body-cascade", "three-body-live", "three-body-mean", "three-body-ring"]
+
+
+def test_the_cascade_is_the_same_day_with_the_expensive_model_after_the_screen() -> None:
+    cascade, day = load("three-body-cascade").scenario, load("three-body").scenario
+    assert cascade.satellites.elements == day.satellites.elements
+    assert (cascade.epoch, cascade.duration_s, cascade.imaging) == (day.epoch, day.duration_s, day.imaging)
+    assert cascade.pipeline is not None
+    screen, costly = cascade.pipeline.stages
+    assert (screen.model, screen.passes, screen.exit, costly.after) == ("cloud-screen", "clear", "cloudy", ("screen",))
+    assert profile(find_model(costly.model)).ops > 4 * profile(find_model(screen.model)).ops
 
 
 def test_the_live_one_is_five_minutes_of_the_same_with_an_uplink() -> None:

@@ -5,16 +5,18 @@ the wrong unit, or doubled on the way: light takes 0.25 s here, a scene 0.1 s of
 That nothing is early is exact. Wherever a decision is taken, what it weighs differs by more than a busy host adds.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emulator.cli import main
 from emulator.decisions import Assign, Decision, Downlink, Drop, Preempt, WakeAt
 from emulator.events import Captured, Finished, NodeFailed, NodeRecovered
-from emulator.orders import Cancel, Rejected, Run
+from emulator.orders import Cancel, Rejected, Run, Send
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import mesh, onboard
 from emulator.view import View
@@ -122,6 +124,54 @@ def test_hops_gaps_and_a_planned_fault_are_alike(stage: Any) -> None:
     assert {how for how, _ in live.fates.values()} == {"done"}
     assert len(live.fates) == 4
     assert live.figures.restarts == 0  # of processes that nobody had planned to kill
+
+
+PIPELINE = """
+[[pipeline.stages]]
+name = "screen"
+model = "cloud-screen"
+passes = "clear"
+exit = "cloudy"
+[[pipeline.stages]]
+name = "classify"
+model = "light-squeezenet"
+after = ["screen"]
+[[pipeline.stages]]
+name = "again"
+model = "cloud-screen"
+after = ["screen"]
+[[pipeline.stages]]
+name = "join"
+model = "light-squeezenet"
+after = ["classify", "again"]
+takes = "outputs"
+"""
+
+
+def test_the_stages_of_a_pipeline_run_their_own_models_in_the_same_places(stage: Any) -> None:
+    """A cascade with a join: the screen where the scene was taken, what follows on other satellites."""
+    links = [stage.laser("A", "B"), stage.laser("B", "C"), *(stage.radio(name) for name in "ABC")]
+    made = stage.build(links, [], duration_s=60.0, more=PIPELINE)
+    fractions = {tile: made.runner.outcome("cloud-screen", tile).cloud_fraction for tile in range(12)}
+    cloudy, clear = (next(t for t in fractions if sign * (fractions[t] - 0.5) > 0.3) for sign in (1, -1))
+    tasks = [stage.task(f"t{n}", 0.1 + 0.4 * n, work_s=0.02, raw_bytes=100_000) for n in range(3)]
+    tasks = [msgspec.structs.replace(task, tile=(clear, cloudy, clear)[n]) for n, task in enumerate(tasks)]
+    made = dataclasses.replace(made, facts=[*made.facts, *(Captured(task.at_s, "A", task) for task in tasks)])
+
+    def spread(view: View) -> Iterator[Decision]:
+        for task in view.waiting:
+            yield Assign(task.id, {"screen": "A", "classify": "B", "again": "A", "join": "C"}[task.stage])
+
+    live, virtual = check_alike(stage, made, lambda: spread, rate=RATE)
+    assert {name for name, _ in live.placements} == {
+        "t0#screen", "t0#classify", "t0#again", "t0#join", "t1#screen",
+        "t2#screen", "t2#classify", "t2#again", "t2#join",
+    }  # fmt: skip
+    assert live.placements["t2#join", 0] == "C"
+    assert live.fates == {"t0": ("done", "clear"), "t1": ("done", "cloudy"), "t2": ("done", "clear")}
+    sizes = {(order.task, order.what): order.size_bytes for order in live.orders(Send)}
+    assert sizes == {(order.task, order.what): order.size_bytes for order in virtual.orders(Send)}
+    assert sizes["t0#join", "classify"] == 4000 * round(20 * (1.0 - fractions[clear]))  # a thousand float32 a tile
 
 
 def test_real_orbits_and_the_command_line_are_alike(

@@ -129,7 +129,7 @@ def test_every_preset_can_be_and_names_its_source() -> None:
         (lambda: preset("tbc744"), "did you mean 'tbc-744'? the shipped ones are tbc-744, tbc-417, orin"),
         (lambda: preset("orin", "typical"), "the shipped ones are peak, embedded, datacenter"),
         (lambda: preset("orin").job(RESNET_50, 0), "0 inferences"),
-        (lambda: preset("orin").job(RESNET_50, 1, 1, "int4"), "no rate for 'int4'; it has int8, fp16, fp32"),
+        (lambda: preset("orin").job(RESNET_50, 1, 1, "int4"), "there is no precision 'int4'; take one of int8, fp16"),
         (lambda: preset("orin").memory_bytes_needed(RESNET_50, 1, "int4"), "take one of int8, fp16, fp32"),
     ],
 )

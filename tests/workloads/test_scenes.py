@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.errors import WorkloadError
-from workloads.scenes import BANDS, CLOUD, CLOUD_OPTICAL_DEPTH, LAND, WATER, TileBank, _optical_depth, fractal
+from workloads.scenes import BANDS, CLOUD, CLOUD_OPTICAL_DEPTH, LAND, WATER, TileBank, fractal, optical_depth
 
 # King et al. 2013, IEEE TGRS 51(7) 3826: "cloud fraction over land ... approximately 55%"
 MODIS_LAND_CLOUD_FRACTION = 0.55
@@ -47,7 +47,7 @@ def test_every_tile_is_finite_reflectance_with_a_known_class(seed: int, size_px:
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(seed=st.integers(0, 1000), cover=st.floats(0, 1))
 def test_optical_depth_reaches_the_threshold_on_the_share_asked_for(seed: int, cover: float) -> None:
-    depth = _optical_depth(np.random.Generator(np.random.PCG64(seed)), 64, cover)
+    depth = optical_depth(np.random.Generator(np.random.PCG64(seed)), 64, cover)
     assert np.mean(depth >= CLOUD_OPTICAL_DEPTH) == pytest.approx(cover, abs=2 * one_pixel)
 
 

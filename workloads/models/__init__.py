@@ -1,6 +1,7 @@
-"""The models that come with the emulator, and those that lie in the onnx package, by name.
+"""The models that come with the emulator, those that it generates, and those that lie in the onnx package, by name.
 
-`cloud-screen` was trained on synthetic scenes by scripts/train_cloud_screen.py; its own properties say how well.
+What ships was trained on SYNTHETIC scenes by the scripts that its properties name, as they name its accuracy; what ends
+in `-int8` is the same model quantised. Published architectures are generated when first used, UNTRAINED, for timing.
 The `light-...` models have the true architecture and constant weights: real work, meaningless answers.
 """
 
@@ -8,14 +9,17 @@ from importlib.util import find_spec
 from os.path import isfile
 from pathlib import Path
 
+from workloads.architectures import PUBLISHED, cached
 from workloads.errors import ModelError
 
+DEFAULT = "cloud-screen"  # what scenarios run unless they name another: workloads/imaging.py
 LIGHT_FOLDER = Path("backend", "test", "data", "light")  # inside the onnx package
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name to path of the models in this folder."""
-    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.onnx"))}
+    """Name to path of the models in this folder, the default one first."""
+    found = sorted(Path(__file__).parent.glob("*.onnx"), key=lambda path: (path.stem != DEFAULT, path.stem))
+    return {path.stem: path for path in found}
 
 
 def light_models() -> dict[str, Path]:
@@ -26,15 +30,23 @@ def light_models() -> dict[str, Path]:
     return {path.stem.replace("_", "-"): path for path in found}
 
 
+def model_names() -> list[str]:
+    """Every name that `find_model` knows, the default model first."""
+    return [*shipped_models(), *PUBLISHED, *light_models()]
+
+
 def find_model(name: str, folder: Path | None = None) -> Path:
     """The path of a model by its name, or `name` itself as the path of an .onnx file, seen from `folder`.
 
+    An architecture is generated into the cache folder at its first use, which takes seconds.
     Raises ModelError, naming what there is, for anything else.
     """
     named = shipped_models() | light_models()
     if name in named:
         return named[name]
+    if name in PUBLISHED:
+        return cached(name)
     path = (folder or Path()) / name
     if isfile(path):
         return path
-    raise ModelError(f"no model {name[:200]!r}: give the path of an .onnx file or one of {', '.join(named)}")
+    raise ModelError(f"no model {name[:200]!r}: give the path of an .onnx file or one of {', '.join(model_names())}")

@@ -1,0 +1,79 @@
+"""The processors that a scenario's nodes compute with: presets and files, and what has to be said of them.
+
+Decided in one place, before a run; the world that the core is told holds them whole.
+"""
+
+from emulator.processor_file import is_file, named
+from emulator.scenario import LoadedScenario, Problem
+from emulator.toml_text import Path as Field
+from emulator.world import STATION, World
+from nodes.errors import NodeError
+from nodes.processor import Processor, preset
+
+
+def satellite_processor(loaded: LoadedScenario) -> Processor:
+    """What every satellite computes with: a preset at the scenario's efficiency or power mode, or a file's."""
+    carried = loaded.scenario.satellites
+    if loaded.orbit is not None:
+        return loaded.orbit
+    if is_file(carried.processor):
+        processor = named(carried.processor, loaded.folder)
+    else:
+        processor = preset(carried.processor, None if carried.power_mode else carried.efficiency)
+    return processor.at_mode(carried.power_mode) if carried.power_mode else processor
+
+
+def station_processors(loaded: LoadedScenario) -> dict[str, Processor]:
+    """What each ground station computes with, by the station's name."""
+    stations = loaded.scenario.stations
+    if loaded.ground is not None:
+        return {station.name: loaded.ground for station in stations}
+    used = {name: named(name, loaded.folder) for name in sorted({station.processor for station in stations})}
+    return {station.name: used[station.processor] for station in stations}
+
+
+def refuse_rates(loaded: LoadedScenario, world: World) -> None:
+    """Raise `ScenarioError` where a processor has no rate that one of the models could run at."""
+    stations = {station.name: index for index, station in enumerate(loaded.scenario.stations)}
+    problems: list[Problem] = []
+    told: set[str] = set()
+    for node in world.nodes:
+        if node.processor is None or node.processor.name in told:
+            continue
+        for model in world.models.values():
+            try:
+                node.processor.precision_of(model, world.settings.precision)
+            except NodeError as error:
+                told.add(node.processor.name)
+                path: Field = ("stations", stations[node.name]) if node.kind == STATION else ("satellites",)
+                problems.append(((*path, "processor"), str(error)))
+    if problems:
+        raise loaded.refuse(problems)
+
+
+def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
+    """Of each processor: how much of its label it reaches, which file it is from, what of it is guessed or unknown."""
+    scenario = loaded.scenario
+    carried, notes = scenario.satellites, []
+    processors = {node.processor.name: node.processor for node in world.nodes if node.processor is not None}
+    satellites = satellite_processor(loaded)
+    how = carried.power_mode or ("its file" if is_file(carried.processor) else carried.efficiency)
+    how = "--orbit" if loaded.orbit is not None else how
+    sure = loaded.orbit is not None or is_file(carried.processor)
+    mark = "" if sure and "efficiency" not in satellites.guesses else " [guess]"
+    notes.append(f"satellites reach {satellites.efficiency:g} of their label ({how}){mark}")
+    files = set() if loaded.orbit is not None else {carried.processor}
+    files |= set() if loaded.ground is not None else {station.processor for station in scenario.stations}
+    for name in sorted(filter(is_file, files)):
+        used = named(name, loaded.folder)
+        notes.append(f"processor {used.name}: from {name}, {len(used.calibrations)} models measured")
+    for name, processor in processors.items():
+        if processor.guesses:
+            notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
+        if processor.idle_power_w is None or processor.working_power_w is None:
+            notes.append(f"processor {name}: its power is not known, so neither is energy")
+        for model in world.models.values():
+            runs = processor.precision_of(model, world.settings.precision)
+            if runs != world.settings.precision:
+                notes.append(f"processor {name}: {model.name} runs in {runs}, not {world.settings.precision}")
+    return notes

@@ -1,0 +1,195 @@
+"""`orbitmesh calibrate`: what it writes is a processor that computes with what was measured; bad input is refused."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from emulator.calibrate_report import FIGURES
+from emulator.calibrated_processor import Roofs, processor
+from emulator.calibration_request import Wanted
+from emulator.cli import main
+from emulator.processor_file import read, text
+from workloads.calibration import Calibration, Timing
+from workloads.device import Device
+from workloads.graph import profile
+from workloads.loadgen import MLPERF, SCENARIOS
+from workloads.models import find_model
+from workloads.prepared import How
+
+QUICK = ("--duration", "0.05", "--threads", "1", "--batch", "1,2", "--latency-bound", "0.02")
+
+
+def model(folder: Path, name: str, nodes: list[Any], shape: list[Any], held: list[Any]) -> str:
+    ends = [helper.make_tensor_value_info(each, TensorProto.FLOAT, shape) for each in "xy"]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], held)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / name).write_bytes(made.SerializeToString())
+    return name
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One real calibration for several tests: its folder, and its JSON."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    printed = folder / "printed.json"
+    files = ("--out", str(folder / "host.toml"), "--plot", str(folder / "p"))
+    with printed.open("w") as stream, contextlib.redirect_stdout(stream):
+        code = main(["calibrate", "cloud-screen", *QUICK, *files, "--json"])
+    assert code == 0
+    return folder, json.loads(printed.read_text())
+
+
+def test_the_document_holds_device_provider_and_every_scenario(calibrated: tuple[Path, dict[str, Any]]) -> None:
+    _, document = calibrated
+    assert document["provider"] == "cpu"
+    assert document["host"]["provider"] == "CPUExecutionProvider"
+    assert document["device"]
+    (found,) = document["models"]
+    assert list(found["scenarios"]) == list(SCENARIOS)
+    for name, figure in FIGURES.items():
+        assert found["scenarios"][name][figure] >= 0.0
+        assert found["scenarios"][name]["valid"] is False
+        assert "of 600 s" in found["scenarios"][name]["short"]
+    assert found["valid"] is False
+    latency_s = found["scenarios"]["SingleStream"]["latency_s"]
+    assert 0.0 < latency_s["p50"] <= latency_s["p90"] <= latency_s["p99"] <= latency_s["p100"]
+    assert [each["batch"] for each in found["batches"]] == [1, 2]
+
+
+def test_energy_is_absent_where_nobody_counts(calibrated: tuple[Path, dict[str, Any]]) -> None:
+    _, document = calibrated
+    (found,) = document["models"]
+    if document["energy_source"].startswith("none"):
+        assert found["power_w"] is found["joules_per_inference"] is None
+        assert document["processor"]["busy_power_w"] is None
+    else:
+        assert found["power_w"] > 0.0
+
+
+def test_the_file_is_a_processor_whose_jobs_take_what_was_measured(calibrated: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = calibrated
+    made = read(folder / "host.toml")
+    assert text(made) == (folder / "host.toml").read_text()
+    (found,) = document["models"]
+    times_s = {each["batch"]: each["batch_s"] for each in found["batches"]}
+    job = made.job(profile(find_model("cloud-screen"), "cloud-screen"), 6, 2, "fp32")
+    assert job.basis == "calibrated"
+    assert job.duration_s == pytest.approx(3 * times_s[2])
+    assert made.peak("fp32") >= max(found["ops"] * b / s for b, s in times_s.items())
+    assert 0.0 < made.efficiency <= 1.0
+
+
+def test_the_plot_is_there_as_png_and_svg(calibrated: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = calibrated
+    assert sorted(path.name for path in (folder / "p").iterdir()) == ["calibration.png", "calibration.svg"]
+    assert [Path(each).name for each in document["files"]] == ["host.toml", "calibration.png", "calibration.svg"]
+    assert (
+        "SingleStream" in (folder / "p" / "calibration.svg").read_text()
+        or "<path" in (folder / "p" / "calibration.svg").read_text()
+    )
+
+
+def test_a_person_reads_tables_and_what_was_short(orbitmesh: Callable[..., Any]) -> None:
+    code, out, err = orbitmesh("calibrate", "cloud-screen", *QUICK, "--scenario", "SingleStream,Offline")
+    assert (code, err) == (0, "")
+    for said in (
+        "LoadGen scenarios",
+        "SingleStream p90",
+        "roofs: fp32",
+        "CPUExecutionProvider",
+        "short: MLPerf's rules",
+    ):
+        assert said in out
+
+
+def test_int8_is_the_same_model_quantised_here(orbitmesh: Callable[..., Any]) -> None:
+    found = orbitmesh("calibrate", "cloud-screen", *QUICK, "--scenario", "Offline", "--precision", "int8", "--json")
+    (one,) = found.document["models"]
+    assert one["precision"] == "int8"
+    assert one["sha256"] == profile(find_model("cloud-screen")).sha256
+    assert "int8" in found.document["processor"]["peak_ops_per_s"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--provider", "abacus"), "provider 'abacus' is not there"),
+        (("--batch", "1,x"), "--batch '1,x'"),
+        (("--batch", "0"), "--batch is (0,)"),
+        (("--batch", "100000"), "the largest batch that fits is"),
+        (("--precision", "fp16"), "compute float16 in float32"),
+        (("--threads", "-2"), "--threads is -2"),
+        (("--duration", "nan"), "--duration is nan"),
+        (("--latency-bound", "0"), "--latency-bound is 0"),
+        (("--scenario", "Offline,Online"), "--scenario is 'Online'"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--queries", "-1"), "--queries is -1"),
+        (("--dim", "rows"), "--dim 'rows'"),
+        (("--dim", "rows=3"), "--dim rows: no such free axis; there are bands[0], batch"),
+        (("--memory-bytes", "0"), "memory-bytes"),
+        (("--rules", "mlperf", "--duration", "5"), "--rules mlperf brings its own"),
+        (("--out", "host.txt"), "ends in .toml"),
+        (("--out", "no/host.toml"), "there is no folder no"),
+        (("cloud-screen",), "one model; name it once"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: tuple[str, ...], said: str, refused: Callable[..., str]) -> None:
+    assert said in refused("calibrate", "cloud-screen", *arguments)
+
+
+def test_one_bad_model_is_refused_before_another_is_measured(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emulator import calibrate
+
+    monkeypatch.setattr(calibrate.Bench, "model", lambda *_: pytest.fail("it was measured"))
+    held = [helper.make_tensor("v", TensorProto.FLOAT, [], [float("nan")])]
+    bad = model(tmp_path, "bad.onnx", [helper.make_node("Add", ["x", "v"], ["y"])], ["batch", 4], held)
+    assert "NaN or infinity" in refused("calibrate", "cloud-screen", bad, "--json")
+
+
+def test_a_file_that_is_there_is_not_written_over(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "host.toml").write_text("mine")
+    assert "is there already" in refused("calibrate", "cloud-screen", "--out", "host.toml")
+
+
+def test_mlperf_s_rules_can_be_asked_for() -> None:
+    assert {name: Wanted(mlperf=True).rule(name) for name in SCENARIOS} == MLPERF
+    assert Wanted(queries=7, duration_s=2.0).rule("Server").least_queries == 7
+
+
+def test_a_processor_holds_the_roofs_or_the_best_model_where_that_is_faster() -> None:
+    one = profile(find_model("cloud-screen"))
+    device = Device(name="Some CPU", provider="CPUExecutionProvider", onnxruntime="1", host="h", cores=2, threads=2)
+
+    def of(batch_s: float, power_w: float | None, idle_w: float | None) -> Any:
+        each = Calibration(
+            profile=one, precision="fp32", provider="cpu", threads=2, power_w=power_w,
+            timings=(Timing(batch=1, batch_s=batch_s, samples=3),),
+        )  # fmt: skip
+        roofs = Roofs({"fp32": one.ops / 0.001}, 1e10, 1e-6)
+        return processor(device, How(threads=2), roofs, (each,), idle_w, "2026-01-01T00:00:00Z")
+
+    slower = of(0.004, None, None)
+    assert (slower.peak("fp32"), slower.efficiency) == (pytest.approx(one.ops / 0.001), pytest.approx(0.25))
+    assert (slower.idle_power_w, slower.busy_power_w) == (None, None)
+    assert set(slower.guesses) == {"traffic_share", "memory_bytes"}  # this device told no memory
+    faster = of(0.0005, 30.0, 12.0)
+    assert (faster.peak("fp32"), faster.efficiency) == (pytest.approx(one.ops / 0.0005), 1.0)
+    assert (faster.idle_power_w, faster.busy_power_w) == (12.0, 30.0)
+    assert of(0.004, 10.0, 12.0).idle_power_w is None  # others drew power while this host was idle
+    for each in (slower, faster):
+        assert each.problems() == []
+
+
+def test_a_model_of_one_s_own_without_any_product_is_measured(orbitmesh: Callable[..., Any], tmp_path: Path) -> None:
+    name = model(tmp_path, "mine.onnx", [helper.make_node("Relu", ["x"], ["y"])], ["batch", 6], [])
+    found = orbitmesh("calibrate", name, *QUICK, "--scenario", "Offline", "--json").document["models"][0]
+    assert found["ops"] == 0
+    assert np.isfinite(found["scenarios"]["Offline"]["samples_per_s"])

@@ -1,0 +1,195 @@
+"""The crossover is where the emulator has it: formulas against runs of the virtual engine and against closed forms.
+
+The worlds are those of conftest.py: radios carry 1,000 bytes a second, light takes 0.125 s, a product has 500 bytes.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.crossover import Demand, Downlink, Side, bisected
+from emulator.crossover_queue import median_s
+from emulator.schedulers.ground import bent_pipe
+from emulator.schedulers.orbit import onboard
+from links.delivery import Passes, delivered_s
+from nodes.processor import Processor
+from workloads.arrivals import UNIT_WORK
+
+LIGHT_S, BYTES_PER_S, RAW_BYTES, PRODUCT_BYTES = 0.125, 1000.0, 1000, 500
+MICROSECOND = 1e-6
+PERIOD_S, PASS_S = 100.0, 30.0
+
+
+def processor(name: str, ops_per_s: float) -> Processor:
+    return Processor(
+        name=name, peak_ops_per_s={"int8": ops_per_s}, efficiency=1.0, memory_bytes_per_s=1e15, memory_bytes=1e6
+    )
+
+
+SLOW, QUICK = processor("slow", 1e9), processor("quick", 4e9)
+
+
+def demand(work_s: float, product_bytes: float = PRODUCT_BYTES) -> Demand:
+    """A model that takes `work_s` on the slow processor."""
+    return Demand(profile=UNIT_WORK, inferences=round(work_s * 1e6), product_bytes=product_bytes)
+
+
+def fleet(lab: Any, *, contacts: Any = None, period_s: float = PERIOD_S, scenes_per_s: float = 1e-4,
+          orbit: Processor = SLOW, ground: Processor = QUICK) -> Downlink:  # fmt: skip
+    contacts = [lab.radio("A", stop_s=PASS_S)] if contacts is None else contacts
+    sides = Side([orbit], 1, "int8"), Side([ground], 1, "int8")
+    return Downlink(Passes({"A": contacts}, period_s), np.array([scenes_per_s]), RAW_BYTES, *sides)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.floats(0.0, 40.0), st.floats(0.001, 20.0), st.integers(1, 9000))
+def test_one_scene_takes_what_the_formula_says_to_the_microsecond(
+    lab: Any, at_s: float, work_s: float, raw_bytes: int
+) -> None:
+    contacts = [lab.radio("A", start_s=10.0, stop_s=20.0), lab.radio("A", start_s=60.0, stop_s=90.0)]
+    specs = {"A": {"processor": SLOW}, "G": {"processor": QUICK}}
+    task = lab.task(at_s=at_s, work_s=work_s, raw_bytes=raw_bytes)
+    jobs_s = [p.job(UNIT_WORK, task.inferences).duration_s for p in (SLOW, QUICK)]
+    assert jobs_s[0] == pytest.approx(4 * jobs_s[1])
+    down_s = delivered_s(contacts, at_s, raw_bytes)
+    up_s = delivered_s(contacts, at_s + jobs_s[0], PRODUCT_BYTES)
+    assert down_s is not None
+    assert up_s is not None
+    ways = {onboard: up_s, bent_pipe: down_s + jobs_s[1]}
+    for policy, end_s in ways.items():
+        how, _, ended_s = lab.go(policy, [task], contacts, specs=specs).fate()
+        assert how == "done"
+        assert ended_s == pytest.approx(end_s, abs=MICROSECOND)
+
+
+def test_the_winner_of_one_scene_flips_where_predicted(lab: Any) -> None:
+    """One satellite, one station, one contact, a scene taken while it lasts: x = 8 (1 - p/R) / r / (1/P - 1/Q)."""
+    contacts, specs = [lab.radio("A")], {"A": {"processor": SLOW}, "G": {"processor": QUICK}}
+    even_ops_per_byte = (1 - PRODUCT_BYTES / RAW_BYTES) / BYTES_PER_S / (1 / 1e9 - 1 / 4e9)
+    assert even_ops_per_byte == pytest.approx(666_666.67, rel=1e-6)
+    even_s = even_ops_per_byte * RAW_BYTES / 1e9
+    for work_s, first in ((0.99 * even_s, onboard), (1.01 * even_s, bent_pipe)):
+        ended_s = {
+            policy: lab.go(policy, [lab.task(work_s=work_s)], contacts, specs=specs).fate()[2]
+            for policy in (onboard, bent_pipe)
+        }
+        assert min(ended_s, key=ended_s.__getitem__) is first
+
+
+def means_by_the_engine(lab: Any, work_s: float, pass_s: float, instants: int) -> tuple[float, float]:
+    """Mean seconds to insight in orbit and on the ground over a scene at each instant of a period, none in another's
+    way: each has a satellite and a station of its own. The passes come twice."""
+    every = [(k + 0.5) * PERIOD_S / instants for k in range(instants)]
+    satellites, stations = [f"A{k}" for k in range(instants)], [f"G{k}" for k in range(instants)]
+    tasks = [lab.task(f"t{k}", at_s, f"A{k}", work_s=work_s) for k, at_s in enumerate(every)]
+    contacts = [
+        lab.radio(a, b, start_s=again_s, stop_s=again_s + pass_s)
+        for a, b in zip(satellites, stations, strict=True)
+        for again_s in (0.0, PERIOD_S)
+    ]
+    specs = {name: {"processor": SLOW} for name in satellites} | {name: {"processor": QUICK} for name in stations}
+    means = []
+    for policy in (onboard, bent_pipe):
+        done = lab.go(policy, tasks, contacts, satellites=satellites, stations=stations, specs=specs,
+                      duration_s=2.5 * PERIOD_S)  # fmt: skip
+        assert all(how == "done" for how, _, _ in done.fates().values())
+        means.append(float(np.mean([done.fates()[f"t{k}"][2] - at_s for k, at_s in enumerate(every)])))
+    return means[0], means[1]
+
+
+def test_the_winner_in_the_mean_flips_where_predicted(lab: Any) -> None:
+    pass_s, instants = 80.0, 500
+    case = fleet(lab, contacts=[lab.radio("A", stop_s=pass_s)])
+    point = case.point(demand(0.1))
+    even = point.break_even_ops_per_raw_byte
+    assert even is not None
+    gap_s, raw_s, product_s = PERIOD_S - pass_s, RAW_BYTES / BYTES_PER_S, PRODUCT_BYTES / BYTES_PER_S
+    spilled_s = ((gap_s + raw_s) ** 2 - (gap_s + product_s) ** 2) / (2 * PERIOD_S)
+    closed = (raw_s - product_s + spilled_s) / RAW_BYTES / (1 / 1e9 - 1 / 4e9)
+    assert even == pytest.approx(closed, rel=1e-9)
+    even_s = even * RAW_BYTES / 1e9
+    for share, wins in ((0.8, "orbit"), (1.2, "ground")):
+        at = case.point(demand(share * even_s))
+        orbit_s, ground_s = means_by_the_engine(lab, share * even_s, pass_s, instants)
+        assert at.wins == wins == ("orbit" if orbit_s < ground_s else "ground")
+        one_instant_s = gap_s / instants  # what an instant at the edge of a pass brings if it falls to the other side
+        assert at.orbit.insight_s == pytest.approx(orbit_s, abs=one_instant_s)
+        assert at.ground.insight_s == pytest.approx(ground_s, abs=one_instant_s)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.floats(0.01, 2.0), st.floats(1e9, 1e11), st.floats(1.0, 900.0))
+def test_the_rate_at_which_it_turns(lab: Any, work_s: float, ground_ops_per_s: float, product_bytes: float) -> None:
+    case = fleet(lab, ground=processor("ground", ground_ops_per_s), scenes_per_s=1e-9)
+    asked = demand(work_s, product_bytes)
+    turning = case.turning_bits_per_s(asked)
+    own = case.point(asked)
+    assert own.orbit.job_s is not None
+    assert own.ground.job_s is not None
+    if own.orbit.job_s <= own.ground.job_s:
+        assert turning is None
+        assert own.break_even_ops_per_raw_byte is None
+    elif turning is not None:  # it may lie beyond all rates that are looked at
+        assert case.point(asked, turning * 0.999).wins == "orbit"
+        assert case.point(asked, turning * 1.001).wins == "ground"
+        even = case.point(asked, turning).break_even_ops_per_raw_byte
+        assert even == pytest.approx(asked.ops / RAW_BYTES, rel=1e-3)  # one line, read along the other axis
+
+
+def test_a_way_that_cannot_keep_up_loses_however_soon_it_is(lab: Any) -> None:
+    """30 s of contact in 100 s carry 0.3 raw scenes a second, or 0.6 products; the slow processor infers one in 8 s."""
+    sooner = fleet(lab, scenes_per_s=0.1).point(demand(8.0))
+    assert (sooner.wins, sooner.orbit.limit, sooner.ground.limit) == ("ground", "none", "none")
+    too_much = fleet(lab, scenes_per_s=0.4, orbit=processor("eight", 8e9)).point(demand(8.0))
+    assert too_much.ground.carried == pytest.approx(0.75)
+    assert (too_much.wins, too_much.orbit.limit, too_much.ground.limit) == ("orbit", "none", "downlink")
+    busy = fleet(lab, scenes_per_s=0.25).point(demand(8.0))
+    assert busy.orbit.carried == pytest.approx(0.5)  # one in 8 s of one in 4 s
+    assert busy.ground.carried == 1.0
+    assert (busy.wins, busy.orbit.limit) == ("ground", "compute")
+    slow_ground = fleet(lab, scenes_per_s=0.25, ground=processor("tenth", 1e8)).point(demand(1.0))
+    assert slow_ground.ground.carried == pytest.approx(0.4)  # one in 10 s of one in 4 s
+    assert (slow_ground.wins, slow_ground.ground.limit) == ("orbit", "compute")
+
+
+def test_what_fits_nowhere_is_said_and_loses(lab: Any) -> None:
+    case = fleet(lab, contacts=[lab.radio("A", stop_s=0.9)])  # room for a product, for no raw scene
+    point = case.point(demand(1.0))
+    assert (point.ground.insight_s, point.ground.carried, point.wins) == (None, 0.0, "orbit")
+    assert point.break_even_ops_per_raw_byte is None
+    tiny = Processor(name="tiny", peak_ops_per_s={"int8": 1e9}, memory_bytes_per_s=1e9, memory_bytes=100.0)
+    big = Demand(profile=lab.big, inferences=1, product_bytes=PRODUCT_BYTES)
+    found = fleet(lab, orbit=tiny, ground=processor("roomy", 1e9)).point(big)
+    assert (found.orbit.job_s, found.orbit.basis, found.orbit.insight_s) == (None, "does not fit", None)
+    neither = fleet(lab, orbit=tiny, ground=tiny).point(big)
+    assert neither.wins == "neither"
+    assert (neither.orbit.limit, neither.ground.limit) == ("compute", "compute")
+
+
+def test_queues_are_those_of_the_emulator(lab: Any) -> None:
+    """Eighty scenes at once on a radio that carries 30 raw ones a pass; every message fills a pass to the byte."""
+    contacts = [lab.radio("A", start_s=s, stop_s=s + PASS_S) for s in (10.0, 110.0, 210.0)]
+    tasks = [lab.task(f"t{k:02d}", k * 0.5, work_s=0.75) for k in range(80)]
+    specs = {"A": {"processor": SLOW}, "G": {"processor": QUICK}}
+    case = fleet(lab, contacts=contacts, period_s=300.0)
+    asked = demand(0.75)
+    found = median_s(case, asked, [np.array([task.at_s for task in tasks])])
+    for policy, median in zip((onboard, bent_pipe), found, strict=True):
+        done = lab.go(policy, tasks, contacts, specs=specs, duration_s=300.0)
+        waited_s = sorted(done.fates()[task.id][2] - task.at_s for task in tasks if done.fates()[task.id][0] == "done")
+        assert len(waited_s) == 80
+        assert median == pytest.approx(waited_s[39], abs=MICROSECOND)
+
+
+def test_under_half_answered_has_no_median(lab: Any) -> None:
+    case = fleet(lab, contacts=[lab.radio("A", stop_s=3.0)])
+    instants = [np.zeros(10)]
+    assert median_s(case, demand(0.1), instants)[1] is None  # three of ten come down
+
+
+def test_bisection_finds_the_edge() -> None:
+    assert bisected(lambda value: value >= 3.7, 0.0, 10.0) == pytest.approx(3.7, abs=1e-4)
+    assert bisected(lambda value: True, 0.0, 10.0) == 0.0
