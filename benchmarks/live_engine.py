@@ -32,8 +32,8 @@ from emulator.scenario import parse
 from emulator.schedulers import load as scheduler
 from workloads.inference import Fresh, Products
 from workloads.models import find_model
-from workloads.scenes import TileBank
-from workloads.shelf import Shelf, fill
+from workloads.scenery.scenes import TileBank
+from workloads.scenery.shelf import Shelf, fill
 from workloads.streams import exponentials, stream
 
 RING = """

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from workloads import samples, vessels
-from workloads.baselines import METHODS, baseline, bright_blobs, change_vector
 from workloads.cards import ModelCard, cards
-from workloads.evaluation import Scores, change_scores, cloud_scores, evaluate, run, vessel_scores
+from workloads.loading.opening import open_model
 from workloads.models import find_model
-from workloads.opening import open_model
-from workloads.samples import TRAIN_SEED
+from workloads.scenery import samples, vessels
+from workloads.scenery.baselines import METHODS, baseline, bright_blobs, change_vector
+from workloads.scenery.evaluation import Scores, change_scores, cloud_scores, evaluate, run, vessel_scores
+from workloads.scenery.samples import TRAIN_SEED
 from workloads.sessions import open_session
 
 DRIFT = 0.01  # kernels of other hosts round otherwise, and decide some pixels otherwise

@@ -13,9 +13,9 @@ import onnx
 import pytest
 
 from benchmarks.measure import Baseline, Notes, Target, in_turns
-from workloads.graph import GraphCount, count
+from workloads.counting.graph import GraphCount, count
+from workloads.loading.opening import open_model
 from workloads.models import find_model
-from workloads.opening import open_model
 
 LIMIT_S = 0.5  # for ResNet-50
 

@@ -17,14 +17,14 @@ from onnx import TensorProto, helper
 
 from benchmarks.measure import Baseline, Notes, Target, in_turns, note
 from emulator.assemble import silent
-from emulator.calibrate import calibrate
-from emulator.calibration_request import Wanted
-from workloads.loadgen import SCENARIOS
+from emulator.calibration.measure import calibrate
+from emulator.calibration.request import Wanted
+from workloads.loading.opening import open_model
+from workloads.measuring.loadgen import SCENARIOS
+from workloads.measuring.prepared import How, prepare
 from workloads.models import find_model
-from workloads.opening import open_model
-from workloads.prepared import How, prepare
 from workloads.providers import PROVIDERS
-from workloads.scenes import TileBank
+from workloads.scenery.scenes import TileBank
 from workloads.sessions import ROLE, Engine
 
 TILES = [TileBank(8).tile(number).bands for number in range(8)]

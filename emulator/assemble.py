@@ -24,7 +24,7 @@ from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
 from nodes.orbit import Ephemeris, age_warnings
 from nodes.sun import Shadow, shadow_intervals, sun_positions
 from nodes.track import subpoints, sun_elevation_deg
-from workloads.graph import profile
+from workloads.counting.graph import profile
 from workloads.imaging import capture_times, captures
 from workloads.inference import Runner
 from workloads.tasks import Outcome, Task

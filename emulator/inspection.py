@@ -12,9 +12,9 @@ import msgspec
 from emulator.errors import BadInput
 from nodes.job_time import roofline
 from nodes.processor import Processor
-from workloads.graph import GraphCount
+from workloads.counting.graph import GraphCount
+from workloads.counting.tensors import Tensors
 from workloads.tasks import ModelProfile
-from workloads.tensors import Tensors
 
 LARGEST_AXIS = 2**31 - 1  # onnxruntime's kernels index an axis with 32 bits in many places
 

@@ -10,7 +10,7 @@ from emulator.world import World
 from workloads.errors import WorkloadError
 from workloads.inference import Runner
 from workloads.pipeline import CLOUDY, Graph
-from workloads.scenes import TileBank
+from workloads.scenery.scenes import TileBank
 
 if TYPE_CHECKING:
     from emulator.assemble import Bar

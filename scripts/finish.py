@@ -7,10 +7,10 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from workloads.baselines import METHODS, baseline
-from workloads.evaluation import HELD_OUT, evaluate
-from workloads.graph_builder import GraphBuilder
-from workloads.opening import open_model
+from workloads.generated.graph_builder import GraphBuilder
+from workloads.loading.opening import open_model
+from workloads.scenery.baselines import METHODS, baseline
+from workloads.scenery.evaluation import HELD_OUT, evaluate
 from workloads.sessions import open_session
 
 

@@ -30,10 +30,10 @@ from onnxruntime.quantization import (
 )
 from training import MODELS
 
-from workloads import samples
-from workloads.evaluation import parts
-from workloads.opening import open_model
-from workloads.samples import CALIBRATION_SEED
+from workloads.loading.opening import open_model
+from workloads.scenery import samples
+from workloads.scenery.evaluation import parts
+from workloads.scenery.samples import CALIBRATION_SEED
 from workloads.sessions import open_session
 
 ROLES = {

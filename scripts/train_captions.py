@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn import functional
 from training import MODELS, fit, held
 
-from workloads import captions
-from workloads.evaluation import run
-from workloads.graph_builder import BATCH, GraphBuilder
-from workloads.opening import open_model
-from workloads.samples import TRAIN_SEED, reported
+from workloads.generated.graph_builder import BATCH, GraphBuilder
+from workloads.loading.opening import open_model
+from workloads.scenery import captions
+from workloads.scenery.evaluation import run
+from workloads.scenery.samples import TRAIN_SEED, reported
 from workloads.sessions import open_session
 
 WIDTH, HEADS, LAYERS = 64, 4, 2

@@ -12,9 +12,9 @@ from finish import finish
 from torch.nn import functional
 from training import MODELS, PixelNet, fit, pixel_graph, stack, turned
 
-from workloads.graph_builder import BATCH
-from workloads.samples import TRAIN_SEED, change_pairs
-from workloads.scenes import BANDS, TILE_PX
+from workloads.generated.graph_builder import BATCH
+from workloads.scenery.samples import TRAIN_SEED, change_pairs
+from workloads.scenery.scenes import BANDS, TILE_PX
 
 
 def train(count: int, epochs: int, seed: int) -> PixelNet:

@@ -4,7 +4,7 @@
     python scripts/train_cloud_screen.py            # under four minutes on two cores
 
 Rules: PyTorch only here; every seed is fixed; the ONNX graph is written by hand, so it holds no exporter's
-leftovers. The bands' scaling lies in the graph: the model takes reflectance as `workloads/scenes.py` makes it.
+leftovers. The bands' scaling lies in the graph: the model takes reflectance as `workloads/scenery/scenes.py` makes it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from workloads.scenes import BANDS, CLOUD, TILE_PX, TileBank
+from workloads.scenery.scenes import BANDS, CLOUD, TILE_PX, TileBank
 
 TRAIN_SEED = 7001  # tile banks that no scenario uses: scenarios count from 0
 HELD_OUT_SEED = 9001

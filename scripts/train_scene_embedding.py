@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn import functional
 from training import GAIN, MODELS, OFFSET, conv, fit, held, scaled, stack, turned
 
-from workloads import captions
-from workloads.graph_builder import BATCH, GraphBuilder
-from workloads.samples import TRAIN_SEED, places, reported
-from workloads.scenes import BANDS, LANDSCAPES, TILE_PX
+from workloads.generated.graph_builder import BATCH, GraphBuilder
+from workloads.scenery import captions
+from workloads.scenery.samples import TRAIN_SEED, places, reported
+from workloads.scenery.scenes import BANDS, LANDSCAPES, TILE_PX
 
 CHANNELS = 64  # of the features, and of the embedding
 PLACES = (TILE_PX // 16) ** 2  # cells of the features: four steps down

@@ -14,10 +14,10 @@ from finish import finish
 from torch.nn import functional
 from training import MODELS, PixelNet, fit, pixel_graph, stack, turned
 
-from workloads.graph_builder import BATCH
-from workloads.samples import TRAIN_SEED, vessel_scenes
-from workloads.scenes import BANDS, TILE_PX
-from workloads.vessels import STRIDE_PX, heat_map
+from workloads.generated.graph_builder import BATCH
+from workloads.scenery.samples import TRAIN_SEED, vessel_scenes
+from workloads.scenery.scenes import BANDS, TILE_PX
+from workloads.scenery.vessels import STRIDE_PX, heat_map
 
 RARE = -4.0  # the first guess of the logit: few cells hold a vessel, and training starts from there
 

@@ -14,9 +14,9 @@ from finish import finish
 from torch.nn import functional
 from training import MODELS, PixelNet, fit, pixel_graph, stack, turned
 
-from workloads.graph_builder import BATCH
-from workloads.samples import TRAIN_SEED, tiles
-from workloads.scenes import BANDS, CLOUD, TILE_PX, WATER
+from workloads.generated.graph_builder import BATCH
+from workloads.scenery.samples import TRAIN_SEED, tiles
+from workloads.scenery.scenes import BANDS, CLOUD, TILE_PX, WATER
 
 
 def train(count: int, epochs: int, seed: int) -> PixelNet:

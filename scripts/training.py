@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from workloads.graph_builder import BATCH, GraphBuilder
-from workloads.scenes import TILE_PX
+from workloads.generated.graph_builder import BATCH, GraphBuilder
+from workloads.scenery.scenes import TILE_PX
 
 MODELS = Path(__file__).resolve().parents[1] / "workloads" / "models"
 OFFSET, GAIN = 0.3, 4.0  # reflectance to about -1..1, inside the model

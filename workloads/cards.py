@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from workloads.architectures import PUBLISHED, UNTRAINED
-from workloads.graph import profile
+from workloads.counting.graph import profile
+from workloads.generated.architectures import PUBLISHED, UNTRAINED
+from workloads.loading.opening import open_model
 from workloads.models import shipped_models
-from workloads.opening import open_model
 
 ROLE = "orbitmesh.role"
 HELD_OUT, BASELINE = "held_out_", "baseline_"  # the start of a property that holds an accuracy
@@ -41,7 +41,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def card(name: str, path: Path) -> ModelCard:
-    """What the file at `path` says of itself. Raises ModelError as `workloads.opening.open_model` does."""
+    """What the file at `path` says of itself. Raises ModelError as `workloads.loading.opening.open_model` does."""
     model, counted = open_model(path), profile(path, name)
     graph, said = model.proto.graph, model.properties
     return ModelCard(

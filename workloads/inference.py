@@ -15,12 +15,12 @@ from typing import Literal
 import msgspec
 
 from workloads.errors import ModelError
-from workloads.opening import Limits, open_model
-from workloads.scenes import TileBank
+from workloads.loading.opening import Limits, open_model
+from workloads.loading.trial import open_tried
+from workloads.scenery.scenes import TileBank
+from workloads.scenery.shelf import Tiles
 from workloads.sessions import Engine
-from workloads.shelf import Tiles
 from workloads.tasks import Outcome
-from workloads.trial import open_tried
 
 
 class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,9 +87,9 @@ class Runner:
     """Runs models on the tiles of a bank, and remembers.
 
     `distinct_runs` counts tiles that went through a model, `cached_hits` answers that were already there.
-    A model that is not ours is first opened and run apart (`workloads/trial.py`); `sha256` is what a model must have.
-    Raises ModelError if a model is refused, cannot run on `provider` ("cpu", "cuda", "tensorrt"), does not fit the
-    tiles, or answers what is no probability.
+    A model that is not ours is first opened and run apart (`workloads/loading/trial.py`); `sha256` is what a model must
+    have. Raises ModelError if a model is refused, cannot run on `provider` ("cpu", "cuda", "tensorrt"), does not fit
+    the tiles, or answers what is no probability.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The models of MLPerf Inference as profiles, counted in closed form from their published architectures.
 
 Nothing is read or run. Bytes are float32; activations are counted operator by operator, unfused, as
-`workloads/graph.py` counts them in a file.
+`workloads/counting/graph.py` counts them in a file.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import Any
 
 from workloads import runtime
 from workloads.errors import ModelError
-from workloads.opening import OpenModel
+from workloads.loading.opening import OpenModel
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

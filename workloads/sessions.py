@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.errors import ModelError
-from workloads.opening import OpenModel
+from workloads.loading.opening import OpenModel
 from workloads.providers import PROVIDERS, open_session
-from workloads.scenes import BANDS, Bands
+from workloads.scenery.scenes import BANDS, Bands
 
 __all__ = ["PROVIDERS", "Engine", "fit", "open_session"]
 ROLE = "orbitmesh.role"

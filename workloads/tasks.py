@@ -43,7 +43,7 @@ class Task(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One captured scene: where, when, how large, what has to be inferred, and until when.
 
     `inferences` is the number of tiles the scene is cut into, each one run of `model`;
-    `tile` names the synthetic tile that stands for the scene's content (`workloads/scenes.py`).
+    `tile` names the synthetic tile that stands for the scene's content (`workloads/scenery/scenes.py`).
     """
 
     id: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emulator.calibration_request import Wanted
+    from emulator.calibration.request import Wanted
 
 EXAMPLES = """examples:
   orbitmesh calibrate cloud-screen --out this-host.toml
@@ -40,8 +40,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> None:
     """Measure, then write and print."""
-    from emulator import calibrate_report, console
-    from emulator.calibrate import calibrate
+    from emulator import console
+    from emulator.calibration import report as calibrate_report
+    from emulator.calibration.measure import calibrate
     from emulator.errors import BadInput
     from emulator.processor_file import write
 
@@ -66,9 +67,9 @@ def carry_out(options: argparse.Namespace) -> None:
 
 def _wanted(options: argparse.Namespace) -> "Wanted":
     """The command line as a request. Raises `BadInput`."""
-    from emulator.calibration_request import Wanted
+    from emulator.calibration.request import Wanted
     from emulator.errors import BadInput
-    from workloads.opening import Limits
+    from workloads.loading.opening import Limits
 
     if options.rules == "mlperf" and (options.duration is not None or options.queries):
         raise BadInput("--rules mlperf brings its own duration and queries; leave --duration and --queries out")
@@ -129,7 +130,7 @@ def _check_out(out: Path | None) -> None:
 
 
 def _plot(folder: Path, report: object) -> list[Path]:
-    from emulator import calibrate_plot
+    from emulator.calibration import plot as calibrate_plot
     from emulator.folders import made
     from emulator.plots import available
 

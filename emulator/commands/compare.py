@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emulator.assemble import Assembled, Bar
-    from emulator.crossover_report import Crossover
+    from emulator.crossing.report import Crossover
     from emulator.scenario import LoadedScenario
     from nodes.processor import Processor
 
@@ -112,7 +112,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
             advance = bar("plots", 1.0)
             written = [str(path) for path in draw(folder, assembled, results)]
             if found is not None and not isinstance(found, str):
-                from emulator.crossover_plot import draw as draw_crossover
+                from emulator.crossing.plot import draw as draw_crossover
 
                 written += [str(path) for path in draw_crossover(folder, found, scenario.name)]
             advance(1.0)
@@ -147,7 +147,7 @@ def _crossover(options: argparse.Namespace, assembled: "Assembled", bar: "Bar") 
     """The crossover if it was asked for, or why there is none."""
     if options.ground is None and options.orbit is None:
         return None
-    from emulator.crossover_report import crossover
+    from emulator.crossing.report import crossover
 
     advance = bar("crossover", 1.0)
     found = crossover(assembled)
@@ -157,7 +157,7 @@ def _crossover(options: argparse.Namespace, assembled: "Assembled", bar: "Bar") 
 
 def _show(found: "Crossover | str | None") -> None:
     from emulator import console
-    from emulator.crossover_report import crossover_table, lines
+    from emulator.crossing.report import crossover_table, lines
 
     if isinstance(found, str):
         console.notes([found])

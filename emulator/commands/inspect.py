@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from emulator.inspection import Prediction
     from nodes.processor import Processor
-    from workloads.graph import GraphCount
+    from workloads.counting.graph import GraphCount
 
 EXAMPLES = """examples:
   orbitmesh inspect cloud-screen
@@ -44,9 +44,9 @@ def carry_out(options: argparse.Namespace) -> None:
     """Count it and print it."""
     from emulator import console, inspection
     from emulator.errors import BadInput
-    from workloads.graph import count
+    from workloads.counting.graph import count
+    from workloads.loading.trial import open_tried
     from workloads.models import find_model
-    from workloads.trial import open_tried
 
     if not 1 <= options.batch <= MOST_BATCH:
         raise BadInput(f"--batch {options.batch}: a batch is 1 to {MOST_BATCH}")

@@ -35,8 +35,8 @@ def carry_out(options: argparse.Namespace) -> None:
 def _write(options: argparse.Namespace) -> None:
     from emulator import console
     from emulator.errors import BadInput
-    from workloads.architectures import PUBLISHED, write
     from workloads.cards import card
+    from workloads.generated.architectures import PUBLISHED, write
     from workloads.models import find_model, model_names
 
     name = options.write

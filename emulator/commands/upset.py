@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emulator.upset_report import Found
-    from emulator.upsets import Row, Study
+    from emulator.radiation.report import Found
+    from emulator.radiation.trials import Row, Study
 
 EXAMPLES = """examples:
   orbitmesh upset cloud-screen
@@ -42,10 +42,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> None:
     """Flip, run, show."""
-    from emulator import console, plots, upset_plot, upset_report
-    from emulator.upsets import Study
+    from emulator import console, plots
+    from emulator.radiation import plot as upset_plot
+    from emulator.radiation import report as upset_report
+    from emulator.radiation.trials import Study
+    from workloads.loading.trial import open_tried
     from workloads.models import find_model
-    from workloads.trial import open_tried
 
     _refuse(options)
     draws = options.plot is not None and plots.available()
@@ -97,8 +99,8 @@ def _refuse(options: argparse.Namespace) -> None:
 
 def _trials(options: argparse.Namespace, study: "Study") -> int:
     """How many sessions will be scored."""
-    from emulator.upsets import MANY_FLIPS
-    from workloads.upsets import chosen
+    from emulator.radiation.trials import MANY_FLIPS
+    from workloads.radiation.upsets import chosen
 
     if options.rate is not None:
         return int(options.trials)
@@ -111,8 +113,8 @@ def _trials(options: argparse.Namespace, study: "Study") -> int:
 
 def _found(options: argparse.Namespace, study: "Study") -> "Found":
     from emulator.clock import wall_s
-    from emulator.upset_report import Found
-    from emulator.upsets import costs, one_flip_loss, plans
+    from emulator.radiation.report import Found
+    from emulator.radiation.trials import costs, one_flip_loss, plans
     from nodes.processor import preset
 
     by_flips, by_bit, by_layer = _studies(options, study)
@@ -131,8 +133,8 @@ def _found(options: argparse.Namespace, study: "Study") -> "Found":
 
 
 def _studies(options: argparse.Namespace, study: "Study") -> "tuple[list[Row], list[Row], list[Row]]":
-    from emulator.upsets import MANY_FLIPS
-    from workloads.upsets import chosen
+    from emulator.radiation.trials import MANY_FLIPS
+    from workloads.radiation.upsets import chosen
 
     bits, layer, flips = options.bits, options.layer, options.flips
     where = chosen(study.weights.blocks, bits, layer)

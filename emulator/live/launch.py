@@ -39,8 +39,8 @@ from emulator.report import quantile
 from links.endpoints import ipc_endpoint, private_folder
 from links.envelope import Limits
 from workloads.runtime import onnxruntime
+from workloads.scenery.shelf import fill
 from workloads.sessions import PROVIDERS
-from workloads.shelf import fill
 
 CROWDED_SPIN_S = 200e-6  # twelve nodes on two cores, one series: p99 440 to 500 us; 640 with 400 us, 740 with 50 us
 GOES = 3  # of measuring, where the first says that light would be overtaken

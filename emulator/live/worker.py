@@ -97,8 +97,8 @@ class Worker:
 
 def _runner(welcome: Welcome, folder: Path):  # type: ignore[no-untyped-def]  # imported late: it costs 40 MB
     from workloads.inference import Fresh
-    from workloads.scenes import TileBank
-    from workloads.shelf import Made, Shelf
+    from workloads.scenery.scenes import TileBank
+    from workloads.scenery.shelf import Made, Shelf
 
     bank = TileBank(welcome.tiles)
     shelf = Path(welcome.tiles_path)

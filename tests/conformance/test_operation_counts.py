@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from workloads.graph import profile
+from workloads.counting.graph import profile
 from workloads.models import light_models
 
 two_percent = 0.02

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.crossover import Demand, Downlink, Side, bisected
-from emulator.crossover_queue import median_s
+from emulator.crossing.analysis import Demand, Downlink, Side, bisected
+from emulator.crossing.queues import median_s
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import onboard
 from links.delivery import Passes, delivered_s
@@ -121,7 +121,7 @@ def test_the_winner_in_the_mean_flips_where_predicted(lab: Any) -> None:
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.floats(0.01, 2.0), st.floats(1e9, 1e11), st.floats(1.0, 900.0))
+@given(st.floats(0.01, 2.0), st.floats(1.01e9, 1e11), st.floats(1.0, 900.0))  # faster, or rounding decides
 def test_the_rate_at_which_it_turns(lab: Any, work_s: float, ground_ops_per_s: float, product_bytes: float) -> None:
     case = fleet(lab, ground=processor("ground", ground_ops_per_s), scenes_per_s=1e-9)
     asked = demand(work_s, product_bytes)

@@ -6,7 +6,7 @@ import pytest
 
 from emulator.scenario import load, shipped
 from nodes.catalogue import read_elements
-from workloads.graph import profile
+from workloads.counting.graph import profile
 from workloads.models import find_model
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -11,12 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from emulator.cli import main
-from emulator.upset_scores import Course
-from emulator.upsets import HARMLESS, Study, one_flip_loss, plans
+from emulator.radiation.scores import Course
+from emulator.radiation.trials import HARMLESS, Study, one_flip_loss, plans
+from workloads.loading.opening import open_model
 from workloads.models import shipped_models
-from workloads.opening import open_model
 from workloads.providers import open_session
-from workloads.scenes import CLOUD, TileBank
+from workloads.scenery.scenes import CLOUD, TileBank
 
 QUICK = ["--scenes", "3", "--trials", "2"]
 SCREEN = shipped_models()["cloud-screen"]
@@ -121,7 +121,7 @@ def test_plans_use_the_loss_of_each_position() -> None:
     drops = [made.before.headline - row.mean for row in rows]
     single = one_flip_loss(made, rows)
     assert single == pytest.approx(max(0.0, sum(drops) / 2))  # all weights are as wide
-    from emulator.upsets import costs
+    from emulator.radiation.trials import costs
 
     ticks = iter(range(100))
     spent = costs(made, lambda: float(next(ticks)))

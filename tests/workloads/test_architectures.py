@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workloads.architectures import PUBLISHED, cache_folder, cached, generate, write
+from workloads.counting.graph import profile
 from workloads.errors import ModelError
-from workloads.graph import profile
-from workloads.graph_builder import GraphBuilder
+from workloads.generated.architectures import PUBLISHED, cache_folder, cached, generate, write
+from workloads.generated.graph_builder import GraphBuilder
+from workloads.generated.seeded_layers import seeded
+from workloads.loading.opening import open_model
 from workloads.models import find_model, model_names
-from workloads.opening import open_model
-from workloads.seeded_layers import seeded
 from workloads.sessions import open_session
 
 two_percent = 0.02

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from workloads.bound import Bound, MemoryOut, largest_batch
 from workloads.calibration import Timing
 from workloads.errors import ModelError
+from workloads.loading.opening import Limits, OpenModel, open_model
+from workloads.measuring.bound import Bound, MemoryOut, largest_batch
+from workloads.measuring.prepared import How, best, prepare, serving, time_batch, timings
 from workloads.models import light_models, shipped_models
-from workloads.opening import Limits, OpenModel, open_model
-from workloads.prepared import How, best, prepare, serving, time_batch, timings
 from workloads.providers import PROVIDERS, open_session
-from workloads.scenes import TileBank
+from workloads.scenery.scenes import TileBank
 from workloads.sessions import fit, input_shapes
 
 SCREEN = shipped_models()["cloud-screen"]
@@ -100,9 +100,9 @@ def test_a_batch_over_the_limit_of_memory_names_the_largest_that_fits() -> None:
 CHILD = """
 import resource, sys
 import numpy as np
-from workloads.bound import MemoryOut
-from workloads.opening import Limits
-from workloads.prepared import How, prepare
+from workloads.measuring.bound import MemoryOut
+from workloads.loading.opening import Limits
+from workloads.measuring.prepared import How, prepare
 tiles = [np.ones((4, 8, 8), np.float32)]
 how = How(limits=Limits(memory_bytes=2**50))
 prepare(sys.argv[1], how, tiles)
@@ -120,7 +120,9 @@ def test_a_real_lack_of_memory_names_the_largest_batch_and_the_process_lives(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path, [helper.make_node("Neg", ["x"], ["y"])], ["batch", 2**18])  # 1 MiB in, 1 MiB out
-    program = "import workloads.prepared as p\np.trial = lambda *a: None\n" + CHILD  # a child's child has no room here
+    program = (
+        "import workloads.measuring.prepared as p\np.trial = lambda *a: None\n" + CHILD
+    )  # a child's child has no room here
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60, check=False
     )

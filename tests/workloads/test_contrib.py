@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from workloads import contrib
+from workloads.counting import contrib
+from workloads.counting.graph import count
 from workloads.errors import ModelError
-from workloads.graph import count
-from workloads.opening import OpenModel, open_model
+from workloads.loading.opening import OpenModel, open_model
 from workloads.sessions import open_session
 
 F, I4, I8, U8, H = np.float32, np.int32, np.int8, np.uint8, np.float16

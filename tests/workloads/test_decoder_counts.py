@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from workloads.graph import GraphCount, count
-from workloads.opening import OpenModel, open_model
+from workloads.counting.graph import GraphCount, count
+from workloads.loading.opening import OpenModel, open_model
 from workloads.sessions import open_session
 
 SIZE, HEADS, KEPT, WIDE, WORDS, BLOCK = 64, 4, 2, 96, 50, 32

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workloads import ceilings
-from workloads.device import (
+from workloads.measuring import ceilings
+from workloads.measuring.device import (
     cpu_clocks_hz,
     cpu_name,
     describe,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workloads.energy import Nvml, counter, nvml, rapl
+from workloads.measuring.energy import Nvml, counter, nvml, rapl
 
 
 def zone(root: Path, number: str, name: str, energy_uj: int, range_uj: int = 262_143_328_850) -> Path:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from workloads.counting.graph import GraphCount, count, profile
 from workloads.errors import ModelError
-from workloads.graph import GraphCount, count, profile
+from workloads.loading.opening import open_model
 from workloads.models import find_model, light_models, shipped_models
-from workloads.opening import open_model
 
 F32, I8, U8 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8
 

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 
 from workloads.errors import ModelError
 from workloads.inference import Products, Runner
+from workloads.loading.opening import Limits, open_model
 from workloads.models import light_models, shipped_models
-from workloads.opening import Limits, open_model
-from workloads.scenes import CLOUD, TileBank
+from workloads.scenery.scenes import CLOUD, TileBank
 from workloads.sessions import ROLE, open_session
 
 SCREEN = shipped_models()["cloud-screen"]

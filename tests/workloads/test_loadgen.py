@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.errors import WorkloadError
-from workloads.loadgen import (
+from workloads.measuring.loadgen import (
     MLPERF,
     MULTI_STREAM,
     OFFLINE,

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from workloads.einsum import einsum_macs
-from workloads.graph import GraphCount, count
-from workloads.macs import RULES
+from workloads.counting.einsum import einsum_macs
+from workloads.counting.graph import GraphCount, count
+from workloads.counting.macs import RULES
+from workloads.counting.operators import NO_PRODUCTS, REASONS
+from workloads.loading.opening import open_model
 from workloads.models import find_model
-from workloads.opening import open_model
-from workloads.operators import NO_PRODUCTS, REASONS
 from workloads.sessions import open_session
 
 F32 = TensorProto.FLOAT

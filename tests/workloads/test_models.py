@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workloads.baselines import METHODS, baseline
 from workloads.cards import ModelCard, card
-from workloads.evaluation import HELD_OUT, evaluate
+from workloads.loading.opening import open_model
 from workloads.models import model_names, shipped_models
-from workloads.opening import open_model
+from workloads.scenery.baselines import METHODS, baseline
+from workloads.scenery.evaluation import HELD_OUT, evaluate
 from workloads.sessions import open_session
 
 MEGABYTE = 1_000_000

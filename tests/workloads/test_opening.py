@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from workloads.counting.graph import count
 from workloads.errors import ModelError
-from workloads.graph import count
+from workloads.loading.opening import GIB, Limits, open_model
 from workloads.models import light_models, shipped_models
-from workloads.opening import GIB, Limits, open_model
 from workloads.sessions import open_session
 
 F32, I64 = TensorProto.FLOAT, TensorProto.INT64

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from workloads.errors import ModelError
+from workloads.loading.opening import open_model
 from workloads.models import shipped_models
-from workloads.opening import open_model
 from workloads.providers import INSTALL, PROVIDERS, RECORDS, known, open_session, placement
 
 SCREEN = shipped_models()["cloud-screen"]

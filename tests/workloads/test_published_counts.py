@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from workloads.graph import count
+from workloads.counting.graph import count
+from workloads.loading.opening import open_model
 from workloads.models import light_models
-from workloads.opening import open_model
 
 
 def _builders() -> Any:

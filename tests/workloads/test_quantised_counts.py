@@ -16,8 +16,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from workloads.graph import GraphCount, count
-from workloads.opening import open_model
+from workloads.counting.graph import GraphCount, count
+from workloads.loading.opening import open_model
 from workloads.sessions import open_session
 
 node = helper.make_node

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 from workloads.inference import Runner
 from workloads.models import find_model
-from workloads.scenes import TileBank
+from workloads.scenery.scenes import TileBank
 print(Runner({"m": find_model("cloud-screen")}, TileBank(2)).outcome("m", 0).label)
 """
 

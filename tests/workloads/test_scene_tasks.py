@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workloads import captions, samples
 from workloads.errors import WorkloadError
-from workloads.evaluation import (
+from workloads.scenery import captions, samples
+from workloads.scenery.evaluation import (
     change_scores,
     cloud_scores,
     evaluate,
@@ -18,9 +18,9 @@ from workloads.evaluation import (
     vessel_scores,
     water_scores,
 )
-from workloads.passes import ChangePair, change_pair, same_place, shifted
-from workloads.scenes import CLOUD, WATER, Tile
-from workloads.vessels import KELVIN_DEG, MATCH_M, PIXEL_M, VesselScene, heat_map, match, peaks, vessel_scene
+from workloads.scenery.passes import ChangePair, change_pair, same_place, shifted
+from workloads.scenery.scenes import CLOUD, WATER, Tile
+from workloads.scenery.vessels import KELVIN_DEG, MATCH_M, PIXEL_M, VesselScene, heat_map, match, peaks, vessel_scene
 
 seeds = st.integers(0, 10_000)
 

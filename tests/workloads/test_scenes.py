@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.errors import WorkloadError
-from workloads.scenes import BANDS, CLOUD, CLOUD_OPTICAL_DEPTH, LAND, WATER, TileBank, fractal, optical_depth
+from workloads.scenery.scenes import BANDS, CLOUD, CLOUD_OPTICAL_DEPTH, LAND, WATER, TileBank, fractal, optical_depth
 
 # King et al. 2013, IEEE TGRS 51(7) 3826: "cloud fraction over land ... approximately 55%"
 MODIS_LAND_CLOUD_FRACTION = 0.55

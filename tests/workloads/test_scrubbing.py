@@ -10,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.errors import WorkloadError
+from workloads.loading.opening import open_model
 from workloads.models import shipped_models
-from workloads.opening import open_model
-from workloads.scrubbing import PAGE_BYTES, Scrubber, Upkeep, best_interval_s, loss_curve, reload_s, upsets_per_s
+from workloads.radiation.scrubbing import (
+    PAGE_BYTES,
+    Scrubber,
+    Upkeep,
+    best_interval_s,
+    loss_curve,
+    reload_s,
+    upsets_per_s,
+)
+from workloads.radiation.upsets import Block, Weights, chosen, draw, flipped, weights
 from workloads.streams import exponentials, stream
-from workloads.upsets import Block, Weights, chosen, draw, flipped, weights
 
 POLYNOMIAL = 0x104C11DB7  # IEEE 802.3
 HELD = weights(open_model(shipped_models()["cloud-screen"]))

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from workloads.errors import ModelError
 from workloads.inference import Runner
+from workloads.loading.opening import GIB, Limits, open_model
+from workloads.loading.trial import is_ours, open_tried, trial
 from workloads.models import shipped_models
-from workloads.opening import GIB, Limits, open_model
-from workloads.scenes import TileBank
-from workloads.trial import is_ours, open_tried, trial
+from workloads.scenery.scenes import TileBank
 
 F32, I64 = TensorProto.FLOAT, TensorProto.INT64
 MIB = 2**20
@@ -154,9 +154,7 @@ def test_shape_inference_that_asks_for_gigabytes_meets_its_end_in_the_child(tmp_
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of all tests before in this process
     with pytest.raises(ModelError, match=r"axes\.onnx"):
         open_tried(path, Limits(file_bytes=MIB))
-    assert (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < MIB
-    )  # kB: the parent grew by less than 1 GiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < MIB  # kB
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux keeps a limit of address space")

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from workloads.errors import ModelError, WorkloadError
+from workloads.loading.opening import OpenModel, open_model
 from workloads.models import shipped_models
-from workloads.opening import OpenModel, open_model
 from workloads.providers import open_session
+from workloads.radiation.upset_rates import RATES
+from workloads.radiation.upsets import Weights, chosen, draw, flipped, poisson, weights
 from workloads.streams import stream
-from workloads.upset_rates import RATES
-from workloads.upsets import Weights, chosen, draw, flipped, poisson, weights
 
 F32 = TensorProto.FLOAT
 SCREEN = open_model(shipped_models()["cloud-screen"])

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from os.path import isfile
 from pathlib import Path
 
-from workloads.architectures import PUBLISHED, cached
 from workloads.errors import ModelError
+from workloads.generated.architectures import PUBLISHED, cached
 
 DEFAULT = "cloud-screen"  # what scenarios run unless they name another: workloads/imaging.py
 LIGHT_FOLDER = Path("backend", "test", "data", "light")  # inside the onnx package

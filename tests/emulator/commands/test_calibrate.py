@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from emulator.calibrate_report import FIGURES
-from emulator.calibrated_processor import Roofs, processor
-from emulator.calibration_request import Wanted
+from emulator.calibration.processor import Roofs, processor
+from emulator.calibration.report import FIGURES
+from emulator.calibration.request import Wanted
 from emulator.cli import main
 from emulator.processor_file import read, text
 from workloads.calibration import Calibration, Timing
-from workloads.device import Device
-from workloads.graph import profile
-from workloads.loadgen import MLPERF, SCENARIOS
+from workloads.counting.graph import profile
+from workloads.measuring.device import Device
+from workloads.measuring.loadgen import MLPERF, SCENARIOS
+from workloads.measuring.prepared import How
 from workloads.models import find_model
-from workloads.prepared import How
 
 QUICK = ("--duration", "0.05", "--threads", "1", "--batch", "1,2", "--latency-bound", "0.02")
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_is_refused(arguments: tuple[str, ...], said: str, refuse
 def test_one_bad_model_is_refused_before_another_is_measured(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emulator import calibrate
+    from emulator.calibration import measure as calibrate
 
     monkeypatch.setattr(calibrate.Bench, "model", lambda *_: pytest.fail("it was measured"))
     held = [helper.make_tensor("v", TensorProto.FLOAT, [], [float("nan")])]

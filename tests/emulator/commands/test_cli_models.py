@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workloads.architectures import PUBLISHED
+from workloads.generated.architectures import PUBLISHED
 from workloads.models import shipped_models
 
 Command = Callable[..., Any]

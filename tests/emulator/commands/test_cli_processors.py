@@ -10,7 +10,7 @@ import pytest
 from emulator.processor_file import write
 from nodes.processor import Processor, preset, presets
 from workloads.calibration import Calibration, Timing
-from workloads.graph import profile
+from workloads.counting.graph import profile
 from workloads.models import find_model
 
 Command = Callable[..., Any]

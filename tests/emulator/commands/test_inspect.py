@@ -15,7 +15,7 @@ from emulator.inspection import operating
 from emulator.processor_file import write
 from nodes.processor import preset, presets
 from workloads.calibration import Calibration, Timing
-from workloads.graph import profile
+from workloads.counting.graph import profile
 from workloads.models import find_model
 
 Command = Callable[..., Any]

@@ -1,0 +1,1 @@
+"""`orbitmesh calibrate`: from a measured host to a processor file."""

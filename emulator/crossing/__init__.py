@@ -1,0 +1,1 @@
+"""Ground versus orbit: where the crossover lies."""

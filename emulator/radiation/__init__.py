@@ -1,0 +1,1 @@
+"""`orbitmesh upset`: what a model's answers are worth after bit flips."""

@@ -1,0 +1,1 @@
+"""Counts what one inference of an ONNX model costs, without running it."""

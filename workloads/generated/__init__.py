@@ -1,0 +1,1 @@
+"""Architectures as published, with seeded weights: untrained, for timing."""

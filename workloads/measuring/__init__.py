@@ -1,0 +1,1 @@
+"""Measures how fast this host runs a model: LoadGen's scenarios, ceilings, device, energy."""

@@ -1,0 +1,1 @@
+"""Bit flips in weights: where, how often, how they are found."""
