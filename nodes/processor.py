@@ -142,14 +142,16 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The precision that a model runs in here: as wanted, as stored if narrower, or the next wider with a rate.
 
         A model that was measured here runs in what it was measured in, as wanted if that is among it: the file
-        then ran so, whatever else the processor could do. Raises NodeError where it has a rate for none.
+        then ran so, whatever else the processor could do. One that was not runs as those did that are stored alike.
+        Raises NodeError where it has a rate for none.
         """
         own = [c.precision for c in self.calibrations if profile.sha256 and c.profile.sha256 == profile.sha256]
+        alike = [c.precision for c in self.calibrations if c.profile.precision == profile.precision]
         try:
-            return running(profile.precision, wanted, own or self.peak_ops_per_s)
+            return running(profile.precision, wanted, own or alike or self.peak_ops_per_s)
         except NodeError as error:
-            if own:
-                return own[0]
+            if own or alike:
+                return own[0] if own else running(profile.precision, wanted, self.peak_ops_per_s)
             raise NodeError(f"processor {self.name!r} cannot run {profile.name!r} in {wanted}: {error}") from None
 
     def job(self, profile: ModelProfile, inferences: int, batch: int = 1, precision: str = "int8") -> Job:

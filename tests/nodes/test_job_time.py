@@ -91,6 +91,15 @@ def test_what_is_scaled_never_beats_the_peak() -> None:
     assert slow_memory.job(wide, 1, 1, "fp32").duration_s >= 1e-3
 
 
+def test_a_model_stored_like_those_measured_runs_as_they_did() -> None:
+    """A measured host runs float32 files in float32, whatever precision the scenario wants of presets."""
+    rates = {"fp32": 1e6, "int8": 4e6}
+    float_only = host(measured(model("seen"), (1, 2.0)), peak_ops_per_s=rates)
+    assert float_only.precision_of(model("new"), "int8") == "fp32"
+    assert float_only.precision_of(model("quantised", precision="int8"), "int8") == "int8"  # none like it was measured
+    assert host(peak_ops_per_s=rates).precision_of(model("new"), "int8") == "int8"
+
+
 def test_the_nearest_of_several_is_taken() -> None:
     near, far = model("near", ops=2000, moved_bytes=200), model("far", ops=1_000_000, moved_bytes=10)
     both = host(measured(far, (1, 2.0)), measured(near, (1, 8e-3)))
