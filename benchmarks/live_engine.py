@@ -31,6 +31,7 @@ from emulator.recorder import Recorder
 from emulator.scenario import parse
 from emulator.schedulers import load as scheduler
 from workloads.inference import Fresh, Products
+from workloads.loading.opening import digest_of, open_model
 from workloads.models import find_model
 from workloads.scenery.scenes import TileBank
 from workloads.scenery.shelf import Shelf, fill
@@ -173,7 +174,7 @@ def inference(rounds: int = 200) -> dict[str, Any]:
         welcome = _welcome(path, folder / "tiles.f32")
         worker = Worker(welcome, folder)
         worker.start()
-        fresh = Fresh({"cloud-screen": path}, Shelf(folder / "tiles.f32", bank), Products())
+        fresh = Fresh({"cloud-screen": open_model(path)}, Shelf(folder / "tiles.f32", bank), Products())
         engine = fresh._engines["cloud-screen"]
         feeds = [{key: np.ascontiguousarray(bank.tile(n).bands[None]) for key in engine.inputs} for n in range(8)]
         bare_s, node_s = [], []
@@ -196,8 +197,8 @@ def inference(rounds: int = 200) -> dict[str, Any]:
 def _welcome(path: Path, tiles: Path) -> say.Welcome:
     return say.Welcome(
         node="A", epoch=1, run=b"", scenario="", scenario_sha256="", epoch_utc="", nodes=["A"], ear="", door="",
-        models=[say.Model("cloud-screen", str(path))], products=Products(), tiles=8, tiles_path=str(tiles), spin_s=0.0,
-        held_bytes=0,
+        models=[say.Model("cloud-screen", digest_of(path), str(path))], products=Products(), tiles=8,
+        tiles_path=str(tiles), spin_s=0.0, held_bytes=0,
     )  # fmt: skip
 
 

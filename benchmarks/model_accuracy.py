@@ -16,8 +16,16 @@ from workloads.cards import ModelCard, cards
 from workloads.loading.opening import open_model
 from workloads.models import find_model
 from workloads.scenery import samples, vessels
-from workloads.scenery.baselines import METHODS, baseline, bright_blobs, change_vector
-from workloads.scenery.evaluation import Scores, change_scores, cloud_scores, evaluate, run, vessel_scores
+from workloads.scenery.baselines import METHODS, baseline, bright_blobs, change_vector, ndwi
+from workloads.scenery.evaluation import (
+    Scores,
+    change_scores,
+    cloud_scores,
+    evaluate,
+    run,
+    vessel_scores,
+    water_scores,
+)
 from workloads.scenery.samples import TRAIN_SEED
 from workloads.sessions import open_session
 
@@ -64,6 +72,8 @@ def thresholds() -> None:
     show(
         "BLUE_CLOUD", np.arange(0.10, 0.42, 0.04), lambda t: cloud_scores((bands[:, :1] > t).astype(np.float32), tiles)
     )
+    index = ndwi(bands)[:, None]
+    show("NDWI_WATER", np.arange(0.0, 0.41, 0.05), lambda t: water_scores((index > t).astype(np.float32), tiles))
     pairs = samples.change_pairs(SCENES, TRAIN_SEED)
     distance = np.stack([change_vector(pair.before, pair.after) for pair in pairs])
     show("CHANGE_DISTANCE", np.arange(0.02, 0.21, 0.02), lambda t: change_scores(distance, pairs, t))

@@ -24,7 +24,6 @@ from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
 from nodes.orbit import Ephemeris, age_warnings
 from nodes.sun import Shadow, shadow_intervals, sun_positions
 from nodes.track import subpoints, sun_elevation_deg
-from workloads.counting.graph import profile
 from workloads.imaging import capture_times, captures
 from workloads.inference import Runner
 from workloads.tasks import Outcome, Task
@@ -92,7 +91,7 @@ def assemble(
     world = World(
         nodes=_nodes(loaded, shadows),
         plan=plan,
-        models={name: profile(path, name=name) for name, path in runner.paths.items()},
+        models=runner.profiles,
         settings=Settings(
             duration_s=scenario.duration_s,
             batch=scenario.satellites.batch,

@@ -172,7 +172,7 @@ class Core:
                 self.stages.answered(state, True)
             else:
                 state.delivered_s = self.moment.now_s
-                self.end(state, "done", self._label(state))
+                self.end(state, "done", state.outcome.label if state.outcome is not None else "")
         elif blob is not None and isinstance(state, StageState):
             if self.stages.arrived(state, blob, node):
                 self.consultation.hold("returned")
@@ -250,7 +250,9 @@ class Core:
         for message in lost:
             self._lose(message, reason)
         for message in returned:
-            if message.blob is not None:
+            if isinstance(message.state, StageState) and message.state.scene.stage == ENDED:  # lost with other data
+                self.nodes[message.held].stored_bytes -= message.kept_bytes
+            elif message.blob is not None:
                 self.stages.returned(message)
             elif isinstance(message.state, TaskState) and message.what == RAW:
                 message.state.stage = WAITING
@@ -281,9 +283,6 @@ class Core:
         """Send a task's raw data from where they are to its target."""
         state.stage = MOVING
         self.transport.forward(Message(state, RAW, state.task.raw_bytes, state.target, relay), state.at)
-
-    def _label(self, state: TaskState) -> str:
-        return state.outcome.label if state.outcome is not None else ""
 
     def end(self, state: TaskState, how: str, reason: str) -> None:
         """A task, or the scene of which it is a stage, is `done`, `dropped` or `lost`, and why."""

@@ -1,5 +1,9 @@
-"""Folders for results: made when needed, and gone again, with their new parents, if what should fill them fails."""
+"""Where results go: folders made when needed, and files that are there whole or not at all.
 
+What fails leaves nothing: new folders go again, with their new parents, and so does a file that was begun.
+"""
+
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,3 +37,17 @@ def made(folder: Path, option: str = "--out") -> Iterator[Path]:
             for each in reversed(new):
                 each.rmdir()
         raise
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what shall stand at `path`: beside it, renamed over it at the end, removed on an error inside.
+
+    The name cannot be foreseen, so two runs never write into, or remove, each other's. Raises OSError.
+    """
+    partial = path.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

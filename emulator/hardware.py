@@ -72,8 +72,16 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
             notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
         if processor.idle_power_w is None or processor.working_power_w is None:
             notes.append(f"processor {name}: its power is not known, so neither is energy")
+        if processor.beyond_modes:
+            notes.append(f"processor {name}: its power is that of its quickest measured point, which it exceeds")
         for model in world.models.values():
             runs = processor.precision_of(model, world.settings.precision)
             if runs != world.settings.precision:
                 notes.append(f"processor {name}: {model.name} runs in {runs}, not {world.settings.precision}")
+            measured_in = processor.job(model, 1, 1, world.settings.precision).measured_in
+            if measured_in and measured_in != runs:
+                notes.append(
+                    f"processor {name}: {model.name} in {runs} is scaled from another precision: only {measured_in} was "
+                    "measured there, and no gain is assumed [guess]"
+                )
     return notes

@@ -33,8 +33,8 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One processor: seconds of one inference and of one batch, what bounds each, and inferences per second.
 
-    `bound` is compute, memory or launch by roofline, or `measured` where a calibration gave the time; `basis` says
-    which. `fits` is whether weights and one batch's activations fit into its memory.
+    `bound` is compute, memory or launch by roofline, or `measured` where the model itself was calibrated; `basis` says
+    which. `measured_in` is the precision of the calibration used, "" where there is none. `fits` is whether weights and one batch's activations fit into its memory.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     batch_bound: str
     batch_throughput_per_s: float
     basis: str
+    measured_in: str
     fits: bool
     guesses: tuple[str, ...]
 
@@ -66,6 +67,7 @@ def predict(processor: Processor, profile: ModelProfile, batch: int, precision: 
         batch_bound=many.bound,
         batch_throughput_per_s=_rate(batch, many.duration_s),
         basis=single.basis,
+        measured_in=single.measured_in,
         fits=processor.memory_bytes_needed(profile, batch, precision) <= processor.memory_bytes,
         guesses=processor.guesses,
     )

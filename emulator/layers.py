@@ -15,7 +15,7 @@ from typing import Any
 
 from emulator.errors import ScenarioError
 from emulator.toml_text import Path as Field
-from emulator.toml_text import dotted, lines_of
+from emulator.toml_text import dotted, lines_of, overlong_key
 
 MOST_BYTES = 4 << 20  # of a scenario file: some 12,000 satellites written out [guess]; more go into `satellites.file`
 MOST_EXTENDS = 8
@@ -60,6 +60,9 @@ def read(name: str) -> tuple[Layer, Path | None]:
 
 def parsed(layer: Layer) -> dict[str, Any]:
     """The table of one text, with limits on its depth, numbers and characters. Raises `ScenarioError`."""
+    line = overlong_key(layer.text, MOST_DEPTH)
+    if line is not None:  # tomllib takes minutes for one key of 20,000 names
+        raise ScenarioError(f"{layer.source}:{line}: is nested too deeply; {MOST_DEPTH} levels at most")
     try:
         table = tomllib.loads(layer.text)
     except RecursionError as error:

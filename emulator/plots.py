@@ -5,17 +5,19 @@ matplotlib is imported only here and only when plots are asked for. Files are wr
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emulator.assemble import Assembled
 from emulator.console import scaled, seconds
+from emulator.folders import made, whole
 from links.geometry import EARTH_RADIUS_M
 
 if TYPE_CHECKING:
+    from emulator.assemble import Assembled
     from emulator.run import Result
 
 COLOURS = ("#b5532a", "#2a6fb5", "#2f8f5b", "#7a4fa3", "#8a8a2a", "#555555")
@@ -33,7 +35,20 @@ def available() -> bool:
     return False
 
 
-def draw(folder: Path, assembled: Assembled, results: "Sequence[Result]") -> list[Path]:
+@contextmanager
+def placed(folder: Path | None, option: str = "--plot") -> Iterator[Path | None]:
+    """The folder for plots, made and tried before the work that they show; None if none is asked for or can be drawn.
+
+    Raises `BadInput`, naming `option`, for a folder that cannot be written.
+    """
+    if folder is None or not available():
+        yield None
+        return
+    with made(folder, option) as there:
+        yield there
+
+
+def draw(folder: Path, assembled: "Assembled", results: "Sequence[Result]") -> list[Path]:
     """Draw all three as PNG and SVG; returns the files."""
     figures = {
         "insight": _insight(assembled, results),
@@ -52,12 +67,8 @@ def save(folder: Path, name: str, figure: Any) -> list[Path]:
     written = []
     for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
         path = folder / f"{name}.{suffix}"
-        partial = folder / f".{name}.{suffix}.partial"
-        try:
+        with whole(path) as partial:
             figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
         written.append(path)
     return written
 
@@ -68,12 +79,12 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _when(assembled: Assembled) -> str:
+def _when(assembled: "Assembled") -> str:
     scenario = assembled.loaded.scenario
     return f"{scenario.name}, {seconds(scenario.duration_s)} from {scenario.epoch}"
 
 
-def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
+def _insight(assembled: "Assembled", results: "Sequence[Result]") -> Any:
     """Share of captured scenes whose answer is on the ground, against time since capture."""
     figure = _figure(7.0, 4.2)
     axes = figure.add_subplot()
@@ -99,7 +110,7 @@ def _insight(assembled: Assembled, results: "Sequence[Result]") -> Any:
     return figure
 
 
-def _totals(assembled: Assembled, results: "Sequence[Result]") -> Any:
+def _totals(assembled: "Assembled", results: "Sequence[Result]") -> Any:
     """Bytes down and operations, a bar each per scheduler, with the numbers and the share answered written on."""
     figure = _figure(8.0, 4.0)
     figure.suptitle(_when(assembled), fontsize=10)
@@ -122,7 +133,7 @@ def _totals(assembled: Assembled, results: "Sequence[Result]") -> Any:
     return figure
 
 
-def _orbit(assembled: Assembled) -> Any:
+def _orbit(assembled: "Assembled") -> Any:
     """The satellites projected on the mean orbital plane, seen from its pole, at the scenario's start."""
     names = assembled.ephemeris.names
     positions, velocities = assembled.ephemeris.states(np.array([0.0]))

@@ -12,6 +12,7 @@ import msgspec
 
 from emulator.errors import ProcessorError, ScenarioError
 from emulator.explain import explain
+from emulator.folders import whole
 from emulator.layers import Layer, inside, parsed, place
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
@@ -33,6 +34,8 @@ class ProcessorFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 def read(path: Path) -> Processor:
     """The processor of a file. Raises `ProcessorError` with every problem, each with file, line and field."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise ProcessorError(f"{str(path)[:200]}: is a folder, a pipe or a device; give a TOML file")
     try:
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
@@ -83,12 +86,8 @@ def text(processor: Processor) -> str:
 def write(processor: Processor, path: Path) -> None:
     """Write the file whole, over one that is there, or not at all. Raises `ProcessorError`, OSError."""
     document = text(processor)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole(path) as partial:
         partial.write_text(document, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _checked(layer: Layer) -> Processor:

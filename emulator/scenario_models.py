@@ -7,7 +7,7 @@ from emulator.model_files import where
 from emulator.model_uses import model_uses
 from emulator.scenario import LoadedScenario
 from emulator.world import World
-from workloads.errors import WorkloadError
+from workloads.errors import RefusedModel, WorkloadError
 from workloads.inference import Runner
 from workloads.pipeline import CLOUDY, Graph
 from workloads.scenery.scenes import TileBank
@@ -21,15 +21,11 @@ def open_models(loaded: LoadedScenario, bar: "Bar") -> Runner:
     uses = model_uses(loaded.scenario)
     brought = set(loaded.scenario.models) if loaded.folder is not None else set()
     tried = bar("first run of the model, apart", 1.0) if any(name in brought for _, name in uses) else None
+    fields = {name: ("models", name) if name in brought else field for field, name in reversed(uses)}
     try:
         runner = _runner(loaded, [name for _, name in uses])
-    except WorkloadError:
-        for field, name in uses:  # which of them it was
-            try:
-                _runner(loaded, [name])
-            except WorkloadError as error:
-                raise loaded.refuse([(("models", name) if name in brought else field, str(error))]) from error
-        raise
+    except RefusedModel as error:
+        raise loaded.refuse([(fields[error.name], str(error))]) from error
     if tried is not None:
         tried(1.0)
     return runner
@@ -37,9 +33,12 @@ def open_models(loaded: LoadedScenario, bar: "Bar") -> Runner:
 
 def _runner(loaded: LoadedScenario, names: Sequence[str]) -> Runner:
     scenario = loaded.scenario
-    files = {name: where(scenario.models, loaded.folder, name) for name in names}
-    paths = {name: path for name, (path, _) in files.items()}
-    digests = {name: sha256 for name, (_, sha256) in files.items()}
+    paths, digests = {}, {}
+    for name in names:
+        try:
+            paths[name], digests[name] = where(scenario.models, loaded.folder, name)
+        except WorkloadError as error:
+            raise RefusedModel(name, str(error)) from error
     bank = TileBank(scenario.imaging.distinct_tiles)
     return Runner(paths, bank, scenario.products, batch=16, sha256=digests)
 

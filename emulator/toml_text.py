@@ -1,5 +1,6 @@
 """Finds the line of a TOML text on which a field stands, so that an error can name it. The parser keeps no lines.
 
+Also finds keys of so many names that the parser, which takes their number squared and more, would not end.
 Multi-line arrays and strings are skipped as values; fields of inline tables are found as far as the key before them.
 """
 
@@ -9,6 +10,37 @@ Path = tuple[str | int, ...]
 
 _NAME = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+")
 _TOKEN = re.compile(r"\"\"\"|'''|\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*|[\[\]{}]")
+
+# What can hold dots that join no names, whole; quotes that nothing closes; what ends a key. Possessive: never goes back
+_KEY_PART = re.compile(
+    r"""\"{3}(?:[^"\\]++|\\.|"(?!""))*+"{3,5}+|'{3}(?:[^']++|'(?!''))*+'{3,5}+|\"{3}|'{3}"""
+    r"""|"(?:[^"\\\n]++|\\[^\n])*+"|'[^'\n]*+'|#[^\n]*+|[.\n=,\[\]{}]|["']""",
+    re.DOTALL,
+)
+_OPEN = frozenset(['"', "'", '"""', "'''"])
+_ENDS_KEY = frozenset("\n=,[]{}")
+
+
+def overlong_key(text: str, most: int) -> int | None:
+    """The line, from 1, of the first key or table header of more than `most` names; None if there is none.
+
+    Takes time in proportion to the text. Finds every such key that a parser would come to: it stops only at a string
+    that does not end, where a parser stops too.
+    """
+    if all(line.count(".") < most for line in text.split("\n")):
+        return None
+    dots = 0
+    for found in _KEY_PART.finditer(text):
+        part = found.group()
+        if part in _OPEN:
+            return None
+        if part in _ENDS_KEY:
+            dots = 0
+        elif part == ".":
+            dots += 1
+            if dots >= most:
+                return text.count("\n", 0, found.start()) + 1
+    return None
 
 
 def parse_path(text: str) -> Path:

@@ -34,21 +34,28 @@ def delivered_s(passes: Sequence[Contact], ready_s: float, size_bytes: float) ->
 class Passes:
     """The radio contacts of satellites over `period_s` seconds, after which they come again.
 
-    Arrays with one entry a satellite follow `satellites`. Raises LinkError for a period that is not positive.
+    Arrays with one entry a satellite follow `satellites`; those with one a station follow `stations`, by default all
+    that have a contact. Raises LinkError for a period that is not positive and a station that is not in `stations`.
     """
 
-    def __init__(self, contacts: Mapping[str, Sequence[Contact]], period_s: float) -> None:
+    def __init__(
+        self, contacts: Mapping[str, Sequence[Contact]], period_s: float, stations: Sequence[str] = ()
+    ) -> None:
         if not 0.0 < period_s < float("inf"):
             raise LinkError(f"contacts repeat after {period_s!r} s; give a finite number of seconds above 0")
         self.satellites = tuple(contacts)
         self.period_s = period_s
         ordered = [(at, c) for at, each in enumerate(contacts.values()) for c in sorted(each, key=_start)]
         self._of = np.array([at for at, _ in ordered], dtype=np.int64)
+        self.stations = tuple(stations) or tuple(sorted({c.b for _, c in ordered}))
+        self._to = _indices([c.b for _, c in ordered], self.stations)
         self._start_s = np.array([c.start_s for _, c in ordered], dtype=np.float64)
         self._knots_s, self._knots_bits, first = _curve([c for _, c in ordered])
         self._first_s, self._first_bits = self._knots_s[first], self._knots_bits[first]
         lengths_s = np.array([c.stop_s - c.start_s for _, c in ordered], dtype=np.float64)
         self._room_bits = np.diff(self._first_bits)
+        self._rows = _rows(self._of, len(self.satellites))
+        self._edges_s = self._edges(lengths_s)
         count = len(self.satellites)
         self.contact_s = np.bincount(self._of, lengths_s, count)  # (satellites,), seconds in one period
         self.capacity_bits = np.bincount(self._of, self._room_bits, count)  # (satellites,), in one period
@@ -99,17 +106,66 @@ class Passes:
         left_s = start_s[in_pass] + self._local_s(left_bits) - first_s[in_pass]
         return np.where(within, left_s, np.inf)
 
+    def receiver(self, satellite: int, left_s: Array) -> NDArray[np.int64]:
+        """The station (messages,), as an index, that each message goes to whose last bit leaves at `left_s`, finite."""
+        low, high = np.searchsorted(self._of, (satellite, satellite + 1))
+        within = np.searchsorted(self._start_s[low:high], left_s, "left") - 1  # at a pass's start: the one before
+        return np.asarray(self._to[low:high][np.maximum(within, 0)], np.int64)
+
+    def landing(self, bits: float) -> Array:
+        """The share (satellites, stations) of all instants from which a message alone goes to a station; or all 0."""
+        shares = np.zeros((len(self.satellites), len(self.stations)))
+        fits = np.flatnonzero(self._room_bits >= bits)
+        if len(fits):
+            latest_s, before_s = self._latest_s(fits, bits)
+            np.add.at(shares, (self._of[fits], self._to[fits]), (latest_s - before_s) / self.period_s)
+        return shares
+
+    def carried_per_s(self, bits: float, per_s: Array) -> Array:
+        """Messages a second (satellites, stations) in the long run, if `per_s` (satellites,) come evenly; `bits` > 0.
+
+        What comes waits for the next pass with room. Fluid: a message may run on into the next pass, and a pass has
+        its mean rate; but nothing is carried where no pass takes a message whole.
+        """
+        room = np.append(self._room_bits, 0.0)[self._rows] / bits
+        room[self.largest_bits() < bits] = 0.0
+        twice = np.tile(room, 2)  # what an empty queue has become after one period, it is after every later one
+        could = np.cumsum(np.stack((np.zeros_like(twice), twice), axis=2).reshape(len(room), -1), axis=1)
+        came = per_s[:, np.newaxis] * self._edges_s
+        left = could + np.minimum(np.minimum.accumulate(came - could, axis=1), 0.0)
+        in_pass = (left[:, 1::2] - left[:, 0::2])[:, room.shape[1] :]
+        full = per_s * self.period_s >= room.sum(axis=1)
+        in_pass = np.where(full[:, np.newaxis], room, in_pass)
+        carried = np.zeros((len(self.satellites), len(self.stations)))
+        satellite, column = np.nonzero(self._rows >= 0)
+        to = self._to[self._rows[satellite, column]]
+        np.add.at(carried, (satellite, to), in_pass[satellite, column] / self.period_s)
+        return carried
+
+    def _edges(self, lengths_s: Array) -> Array:
+        """When the passes of each satellite begin and end, in two periods (satellites, 4 passes); rows as `_rows`."""
+        start_s = np.append(self._start_s, self.period_s)[self._rows]
+        stop_s = np.append(self._start_s + lengths_s, self.period_s)[self._rows]
+        once = np.stack((start_s, stop_s), axis=2).reshape(len(start_s), -1)
+        return np.concatenate((once, once + self.period_s), axis=1)
+
+    def _latest_s(self, fits: NDArray[np.int64], bits: float) -> tuple[Array, Array]:
+        """By when a message has to be ready for each of the contacts `fits`, and for the satellite's one before it."""
+        of = self._of[fits]
+        latest_s = self._start_s[fits] + self._local_s(self._first_bits[fits + 1] - bits) - self._first_s[fits]
+        last = np.flatnonzero(np.append(of[1:] != of[:-1], True))
+        before_s = np.roll(latest_s, 1)
+        before_s[np.append(0, last[:-1] + 1)] = latest_s[last] - self.period_s  # the last one of the period before
+        return latest_s, before_s
+
     def _sending_s(self, bits: float) -> Array:
         fits = np.flatnonzero(self._room_bits >= bits)
         mean_s = np.full(len(self.satellites), np.inf)
         if not len(fits):
             return mean_s
         of, start_s = self._of[fits], self._start_s[fits]
-        latest_s = start_s + self._local_s(self._first_bits[fits + 1] - bits) - self._first_s[fits]
+        _, before_s = self._latest_s(fits, bits)
         ended_s = start_s + self._local_s(self._first_bits[fits] + bits) - self._first_s[fits]
-        last = np.flatnonzero(np.append(of[1:] != of[:-1], True))
-        before_s = np.roll(latest_s, 1)
-        before_s[np.append(0, last[:-1] + 1)] = latest_s[last] - self.period_s  # the last one of the period before
         waiting = (start_s - before_s) * (ended_s - 0.5 * (start_s + before_s))
         total = np.bincount(of, waiting, len(mean_s)) + self._in_contact(bits)
         mean_s[of] = total[of] / self.period_s
@@ -143,6 +199,22 @@ def served(arrived: Array, each: float) -> Array:
 
 def _start(contact: Contact) -> float:
     return contact.start_s
+
+
+def _indices(names: Sequence[str], among: Sequence[str]) -> NDArray[np.int64]:
+    number = {name: at for at, name in enumerate(among)}
+    for name in names:
+        if name not in number:
+            raise LinkError(f"a contact goes to {name!r}, which is none of the stations {', '.join(among)}")
+    return np.array([number[name] for name in names], dtype=np.int64)
+
+
+def _rows(of: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The contacts of each satellite (count, most of any), -1 behind the last; `of` rises."""
+    each = np.bincount(of, minlength=count)
+    rows = np.full((count, int(each.max(initial=0))), -1, dtype=np.int64)
+    rows[of, np.arange(len(of)) - np.repeat(np.cumsum(each) - each, each)] = np.arange(len(of))
+    return rows
 
 
 def _curve(contacts: Sequence[Contact]) -> tuple[Array, Array, NDArray[np.int64]]:

@@ -39,12 +39,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Decoding(msgspec.Struct, frozen=True, kw_only=True):
     """The prediction. `batch` is what fits of the batch asked for; `fits` is false where not even one sequence does.
 
+    `most_batch` is how many sequences fit into memory, whatever batch was asked for.
+
     `first_token_s` is that of one prompt alone. `tokens_per_s` is of the whole batch, prompts included;
     `decode_tokens_per_s` once they are done. `memory_bytes` is weights and cache of that batch at its longest.
     """
 
     fits: bool
     batch: int
+    most_batch: int
     memory_bytes: float
     first_token_s: float
     step_s: float
@@ -75,6 +78,7 @@ def decode(processor: Processor, model: Decoder, asked: Request) -> Decoding:
     return Decoding(
         fits=room >= 1.0,
         batch=batch,
+        most_batch=max(0, int(room)),
         memory_bytes=model.weight_bytes + batch * sequence_bytes,
         first_token_s=first_s,
         step_s=step_s,

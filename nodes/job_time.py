@@ -3,6 +3,8 @@
 1. `calibrated`: the model itself was measured on the processor in the precision that runs. n inferences in batches of
    at most b take (whole batches) x t(b) + t(remainder), t a straight line between measured batches.
 2. `scaled`: the nearest measured model's t(k) times roofline(this model, k) / roofline(measured model, k), k by k.
+   One measured in another precision only where none was in that which runs; a narrower one is then taken to gain
+   nothing, a wider one to lose what the roofline says [guess]: a ratio of peaks is no evidence of a gain.
    Nearest: the least product of the ratios of their arithmetic intensities and of their operations, the larger over
    the smaller, which is the order of distances in logarithms, without a logarithm.
 3. `preset`: the roofline alone.
@@ -24,7 +26,7 @@ from workloads.tasks import ModelProfile
 if TYPE_CHECKING:
     from nodes.processor import Processor
 
-Bound = Literal["compute", "memory", "launch", "measured"]
+Bound = Literal["compute", "memory", "launch", "measured"]  # `measured` of what was calibrated
 Basis = Literal["calibrated", "scaled", "preset"]
 Table = tuple[tuple[int, float], ...]  # (batch, seconds), both rising
 
@@ -32,8 +34,9 @@ Table = tuple[tuple[int, float], ...]  # (batch, seconds), both rising
 class Job(msgspec.Struct, frozen=True):
     """What a job costs: its time in seconds, what that is spent on most, its operations, the precision that runs.
 
-    `basis` is how the time is known. `bound` is `measured` unless the roofline alone gave the time. `power_w` is drawn
-    meanwhile, None if unknown.
+    `basis` is how the time is known. `bound` is `measured` where the model itself was, else the roofline's.
+    `measured_in` is the precision of the calibration used, "" where there is none. `power_w` is drawn meanwhile, None
+    if unknown.
     """
 
     duration_s: float
@@ -42,6 +45,7 @@ class Job(msgspec.Struct, frozen=True):
     precision: str
     basis: Basis = "preset"
     power_w: float | None = None
+    measured_in: str = ""
 
 
 class Known(NamedTuple):
@@ -102,13 +106,18 @@ def known(processor: "Processor", profile: ModelProfile, runs: str) -> Known:
     """The best that the processor's calibrations say of a model in precision `runs`."""
     same_precision = [each for each in processor.calibrations if each.precision == runs]
     for each in same_precision:
-        if profile.sha256 and each.profile.sha256 == profile.sha256:
+        if profile.sha256 and _same(each.profile, profile):
             return Known("calibrated", rising((t.batch, t.batch_s) for t in each.timings), each)
     others = [each for each in processor.calibrations if each.precision in processor.peak_ops_per_s]
     nearest = _nearest(same_precision or others, profile)
     if nearest is None:
         return Known("preset", (), None)
     return Known("scaled", _scaled(processor, nearest, profile, runs), nearest)
+
+
+def _same(one: ModelProfile, other: ModelProfile) -> bool:
+    """Whether both are one file with one choice of its free axes: in another size it is other work."""
+    return (one.sha256, one.ops, one.input_bytes) == (other.sha256, other.ops, other.input_bytes)
 
 
 def rising(timings: Iterable[tuple[int, float]]) -> Table:
@@ -142,11 +151,17 @@ def _nearest(measured: Sequence[Calibration], profile: ModelProfile) -> Calibrat
 
 
 def _scaled(processor: "Processor", measured: Calibration, profile: ModelProfile, runs: str) -> Table:
-    """The measured batches' times turned into those of another model, and never faster than the peak."""
+    """The measured batches' times turned into those of another model, and never faster than the peak.
+
+    Across precisions the slower of both counts: no gain from a narrower one was measured [guess].
+    """
     least_s = profile.ops / processor.peak(runs)
     times = []
     for timing in measured.timings:
-        here_s = by_roofline(processor, profile, timing.batch, timing.batch, runs).duration_s
+        here_s = max(
+            by_roofline(processor, profile, timing.batch, timing.batch, precision).duration_s
+            for precision in (runs, measured.precision)
+        )
         there_s = by_roofline(processor, measured.profile, timing.batch, timing.batch, measured.precision).duration_s
         seconds = timing.batch_s * (here_s / there_s) if there_s > 0.0 else here_s
         times.append((timing.batch, max(seconds, least_s * timing.batch)))

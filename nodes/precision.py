@@ -33,6 +33,11 @@ def running(stored: str, wanted: str, rates: Iterable[str]) -> str:
     raise NodeError(f"there is no rate for {narrow!r} nor a wider precision; it has {', '.join(having)}")
 
 
+def narrower(runs: str, stored: str) -> bool:
+    """Whether a model runs in fewer bits than its file stores."""
+    return FLOAT32_SHARES[known(runs)] > STORED_SHARES.get(stored, 0)
+
+
 def divisor(stored: str, runs: str) -> int:
     """By how much the bytes of a stored model shrink when it runs in `runs`; 1 where it is as narrow already."""
     if stored not in STORED_SHARES:

@@ -121,11 +121,21 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def working_power_w(self) -> float | None:
-        """Watts drawn while it works: by its measured points at the rate it reaches, else `busy_power_w`."""
+        """Watts drawn while it works: by its measured points at the rate convolutions reach, else `busy_power_w`.
+
+        One clock for all work, so an upper bound for work that waits for memory.
+        """
         if self.power_modes:
             mode = self.power_modes[0]
             return power_at_w(self.power_modes, self.peak_ops_per_s[mode.precision] * self.efficiency)
         return self.busy_power_w
+
+    @property
+    def beyond_modes(self) -> bool:
+        """Whether it is to reach more than any of its operating points, so that their power is a lower bound."""
+        last = self.power_modes[-1] if self.power_modes else None
+        # 1 %: both are rounded, to four digits and to three
+        return last is not None and self.peak(last.precision) * self.efficiency > 1.01 * last.ops_per_s
 
     def at_mode(self, name: str) -> "Processor":
         """This processor held in one of its power modes: its rate there, and with it its power.
@@ -170,7 +180,9 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return by_roofline(self, profile, inferences, batch, runs)
         power_w = measured.power_w if measured.power_w is not None else self.working_power_w
         duration_s = from_table(table, inferences, batch)
-        return Job(duration_s, "measured", profile.ops * inferences, runs, basis, power_w)
+        scaled = basis == "scaled"
+        bound = by_roofline(self, profile, inferences, batch, runs).bound if scaled else "measured"
+        return Job(duration_s, bound, profile.ops * inferences, runs, basis, power_w, measured.precision)
 
     def memory_bytes_needed(self, profile: ModelProfile, batch: int = 1, precision: str = "int8") -> int:
         """Bytes of memory that one batch holds: the weights, and each inference's activations at their peak."""

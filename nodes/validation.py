@@ -68,8 +68,8 @@ OFFLINE = (
     Measured("h100", "RetinaNet", 1479.0, False, "closed-division log"),
 )
 TOKENS = (
-    Measured("orin", "GPT-J-6B", 64.5, False, "v4.1, int4 weights [guess], batch 256"),
-    Measured("h200", "GPT-J-6B", 2580.0, False, "v4.1, fp8, batch 396"),
+    Measured("orin", "GPT-J-6B", 64.5, False, "v4.1, int4 weights [guess], batch 256, of which 38 fit here"),
+    Measured("h200", "GPT-J-6B", 2580.0, False, "v4.1, fp8, batch 396, of which 173 fit here"),
 )
 # inference_results_v4.1, closed/NVIDIA/configs/gptj/Offline: batches, fp8 on H200. That Orin's weights were int4 with
 # a scale for every 64 is a [guess]: fp16 weights would leave no room for what it reached.

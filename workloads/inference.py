@@ -1,6 +1,7 @@
 """Real inference: every scene's tile goes through onnxruntime, and what comes out decides what is sent down.
 
-Rules: an answer is computed once for each model and tile content and kept; no clock, no randomness.
+Rules: an answer is computed once for each model and tile content and kept; no clock, no randomness. A model that is
+not ours runs one tile at a time, as it was tried: how its memory grows with the batch is its own.
 A cloud screener (`workloads/sessions.py` says which models are) answers with a cloud fraction. Any other model is a
 load: it runs on the same tiles, and since its answer means nothing here its scenes are all clear with a fixed
 product.
@@ -14,13 +15,13 @@ from typing import Literal
 
 import msgspec
 
-from workloads.errors import ModelError
-from workloads.loading.opening import Limits, open_model
-from workloads.loading.trial import open_tried
+from workloads.errors import ModelError, RefusedModel
+from workloads.loading.opening import Limits, OpenModel
+from workloads.loading.trial import is_ours, open_tried
 from workloads.scenery.scenes import TileBank
 from workloads.scenery.shelf import Tiles
 from workloads.sessions import Engine
-from workloads.tasks import Outcome
+from workloads.tasks import ModelProfile, Outcome
 
 
 class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,14 +67,20 @@ class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Fresh:
     """Runs a model anew for every scene and remembers nothing: what a node does when its host really works.
 
-    Raises ModelError as `Runner` does.
+    The models are open: whoever opens them answers for their content. Raises ModelError as `Runner` does.
     """
 
     def __init__(
-        self, models: Mapping[str, Path], tiles: Tiles, products: Products, *, provider: str = "cpu", threads: int = 1
+        self,
+        models: Mapping[str, OpenModel],
+        tiles: Tiles,
+        products: Products,
+        *,
+        provider: str = "cpu",
+        threads: int = 1,
     ) -> None:
         self.tiles, self.products = tiles, products
-        self._engines = {name: Engine(name, open_model(path), provider, threads, 1) for name, path in models.items()}
+        self._engines = {name: Engine(name, model, provider, threads, 1) for name, model in models.items()}
         for engine in self._engines.values():
             engine.check_fits(tiles.size_px)
 
@@ -86,10 +93,12 @@ class Fresh:
 class Runner:
     """Runs models on the tiles of a bank, and remembers.
 
-    `distinct_runs` counts tiles that went through a model, `cached_hits` answers that were already there.
-    A model that is not ours is first opened and run apart (`workloads/loading/trial.py`); `sha256` is what a model must
-    have. Raises ModelError if a model is refused, cannot run on `provider` ("cpu", "cuda", "tensorrt"), does not fit
-    the tiles, or answers what is no probability.
+    `distinct_runs` counts tiles that went through a model, `cached_hits` answers that were already there; `profiles`
+    are the costs of the very contents that run.
+    A model that is not ours is first opened and run apart (`workloads/loading/trial.py`), and then runs at batch 1
+    whatever `batch` says; `sha256` is what a model must have. Raises RefusedModel, with its name, if a model is
+    refused, cannot be counted, cannot run on `provider` ("cpu", "cuda", "tensorrt") or does not fit the tiles;
+    ModelError if it answers what is no probability.
     """
 
     def __init__(
@@ -104,17 +113,23 @@ class Runner:
         limits: Limits | None = None,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
+        from workloads.counting.graph import profile_of  # imports onnx, 0.5 s: nodes have no use for it at their start
+
         if batch < 1 or threads < 1:
             raise ModelError(f"batch {batch} on {threads} threads cannot be: give 1 or more of each")
         self.bank, self.products, self.paths = bank, products or Products(), dict(models)
         self.distinct_runs = self.cached_hits = 0
-        limits = limits or Limits()
         self._engines: dict[str, Engine] = {}
+        self.profiles: dict[str, ModelProfile] = {}
         for name, path in models.items():
-            model = open_tried(path, limits, sha256=(sha256 or {}).get(name, ""))
-            most = max(1, limits.memory_bytes // max(1, model.asked_bytes))
-            self._engines[name] = Engine(name, model, provider, threads, min(batch, most))
-            self._engines[name].check_fits(bank.size_px)
+            try:
+                model = open_tried(path, limits, sha256=(sha256 or {}).get(name, ""))
+                self.profiles[name] = profile_of(model, name)
+                most = _batch(model, batch, limits or Limits())
+                self._engines[name] = Engine(name, model, provider, threads, most)
+                self._engines[name].check_fits(bank.size_px)
+            except ModelError as error:
+                raise RefusedModel(name, str(error)) from error
         self._contents: dict[int, str] = {}
         self._fractions: dict[tuple[str, str], float | None] = {}
 
@@ -166,3 +181,13 @@ class Runner:
         for number, tile, answer in zip(numbers, tiles, answers, strict=True):
             self._contents[number] = tile.sha256
             self._fractions[engine.sha256, tile.sha256] = answer
+
+
+def _batch(model: OpenModel, wanted: int, limits: Limits) -> int:
+    """The batch to run with: of a model that is not ours the one that was tried, of ours what memory allows.
+
+    The memory that ours ask for is linear in the batch, so that `wanted` times that of one is more than enough.
+    """
+    if not is_ours(model):
+        return 1
+    return min(wanted, max(1, limits.memory_bytes // max(1, model.asked_bytes)))

@@ -34,6 +34,15 @@ INSTALL = {
     "directml": "onnxruntime-directml in place of onnxruntime, on Windows",
     "coreml": "onnxruntime on macOS",
 }
+# Of a provider that is there: onnxruntime itself is the right one
+LIBRARIES = {
+    "cuda": "the libraries of CUDA and cuDNN that this onnxruntime was built for, and a driver for that CUDA",
+    "tensorrt": "TensorRT's libraries beside those of CUDA and cuDNN, and a driver for that CUDA",
+    "rocm": "AMD's libraries and driver",
+    "migraphx": "AMD's libraries and driver",
+    "openvino": "OpenVINO's libraries and the device's driver",
+    "directml": "Windows' DirectML and the GPU's driver",
+}
 # Grown by what is asked, not doubled: several sessions share one GPU (onnxruntime docs, CUDA provider options)
 ARENA = {"arena_extend_strategy": "kSameAsRequested"}
 
@@ -48,13 +57,9 @@ def open_session(
     """
     wanted, preload_said = known(provider), _preload(provider)
     onnxruntime = runtime.onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle pool spins a whole core
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever else its bytes might look like
+    options = runtime.session_options(threads)
     for name, value in (entries or {}).items():
         options.add_session_config_entry(name, value)
-    options.log_severity_level = 4
     with_options = (wanted, ARENA) if provider == "cuda" else wanted
     source = model.data  # as it was checked, weight files included
     try:
@@ -77,7 +82,11 @@ def known(provider: str) -> str:
         return wanted or ""
     has = ", ".join(key for key, value in PROVIDERS.items() if value in there)
     hint = f"it needs {INSTALL[provider]}" if provider in INSTALL else f"the known ones are {', '.join(PROVIDERS)}"
-    raise ModelError(f"provider {provider!r} is not there: this onnxruntime has {has}; {hint}")
+    short = {name.lower(): key for key, name in PROVIDERS.items()} | {key: key for key in PROVIDERS}
+    meant = short.get(provider.lower(), "")
+    if meant and meant != provider:
+        raise ModelError(f"there is no provider {provider!r}: did you mean {meant!r}? This onnxruntime has {has}")
+    raise ModelError(f"provider {provider[:80]!r} is not there: this onnxruntime has {has}; {hint}")
 
 
 def placement(session: Any) -> dict[str, int]:
@@ -96,17 +105,14 @@ RECORDS = {"session.record_ep_graph_assignment_info": "1"}  # onnxruntime_sessio
 
 
 def _not_initialised(provider: str, why: str) -> str:
-    install = INSTALL.get(provider, "its driver and libraries")
-    return f"provider {provider!r} is there but does not initialise: {why[:400]}; it needs {install}"
+    needed = LIBRARIES.get(provider, "its libraries and driver")
+    return f"provider {provider!r} is there but does not initialise: {why[:400]}; it needs {needed}"
 
 
 def _loads_on_cpu(data: bytes) -> bool:
     """Whether it is the provider and not the model that fails."""
-    onnxruntime = runtime.onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
-        onnxruntime.InferenceSession(data, options, providers=[PROVIDERS["cpu"]])
+        runtime.onnxruntime().InferenceSession(data, runtime.session_options(), providers=[PROVIDERS["cpu"]])
     except Exception:  # the caller raises the first error, which says more
         return False
     return True

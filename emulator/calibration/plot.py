@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from emulator.calibration.measure import Report
-from emulator.plots import COLOURS
+from emulator.plots import COLOURS, save
 from workloads.measuring.loadgen import MULTI_STREAM, SERVER, SINGLE_STREAM
 
 LINES = {SINGLE_STREAM: "-", MULTI_STREAM: "--", SERVER: ":"}
@@ -14,22 +14,7 @@ LINES = {SINGLE_STREAM: "-", MULTI_STREAM: "--", SERVER: ":"}
 
 def draw(folder: Path, report: Report) -> list[Path]:
     """Draw it as PNG and SVG, each whole or not at all; returns the files."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "orbitmesh"  # the same figure gives the same file
-    figure = _figure(report)
-    written = []
-    for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
-        path = folder / f"calibration.{suffix}"
-        partial = folder / f".calibration.{suffix}.partial"
-        try:
-            figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        written.append(path)
-    return written
+    return save(folder, "calibration", _figure(report))
 
 
 def _figure(report: Report) -> Any:

@@ -11,6 +11,8 @@ from workloads.calibration import Calibration
 from workloads.measuring.device import Device
 from workloads.measuring.prepared import How
 
+SERVER_BOUND = "calibrations.load.server_bound_s"  # its name among the guesses
+
 
 class Roofs(NamedTuple):
     """What the device does at best, as measured."""
@@ -21,9 +23,13 @@ class Roofs(NamedTuple):
 
 
 def processor(
-    device: Device, how: How, roofs: Roofs, calibrations: tuple[Calibration, ...], idle_w: float | None, measured: str
-) -> Processor:
-    """The device as a processor that a scenario can name: measured roofs, the share of them that models reach."""
+    device: Device, how: How, roofs: Roofs, calibrations: tuple[Calibration, ...], idle_w: float | None, measured: str,
+    bound_guessed: bool = False,
+) -> Processor:  # fmt: skip
+    """The device as a processor that a scenario can name: measured roofs, the share of them that models reach.
+
+    `bound_guessed`: nobody gave Server's latency bound.
+    """
     reached = [
         (each.precision, max(each.profile.ops * t.batch / t.batch_s for t in each.timings)) for each in calibrations
     ]
@@ -35,7 +41,9 @@ def processor(
     powers = [each.power_w for each in calibrations if each.power_w is not None]
     busy_w = max(powers) if powers else None
     kept = idle_w is not None and (busy_w is None or idle_w <= busy_w)  # a counter of a shared host may say otherwise
-    guesses = ("traffic_share",) if device.memory_bytes is not None else ("traffic_share", "memory_bytes")
+    served = any(each.load.server_bound_s is not None for each in calibrations)
+    guesses = ["traffic_share", *(["memory_bytes"] if device.memory_bytes is None else [])]
+    guesses += [SERVER_BOUND] if bound_guessed and served else []
     return Processor(
         name=f"{'-'.join(device.name.lower().split())}-{how.provider}-{how.threads}",
         peak_ops_per_s=peaks, efficiency=min(1.0, median(shares)) if shares else 1.0,
@@ -47,5 +55,5 @@ def processor(
             f"{device.onnxruntime}, {how.threads} threads. Peaks: the best of one large matrix product and the models; "
             "efficiency: the median model's share of it; memory: one large copy; launch: a call of an empty model"
         ),
-        guesses=guesses,
+        guesses=tuple(guesses),
     )  # fmt: skip

@@ -8,6 +8,7 @@ import msgspec
 
 from emulator import console
 from emulator.calibration.measure import ModelResult, Report
+from emulator.calibration.processor import SERVER_BOUND
 from workloads.measuring.loadgen import MULTI_STREAM, OFFLINE, SCENARIOS, SERVER, SINGLE_STREAM, Measured, nearest_rank
 from workloads.measuring.prepared import best
 
@@ -94,7 +95,8 @@ def _scenarios(report: Report) -> Any:
     bound_s = next(
         (r.calibration.load.server_bound_s for r in report.models if r.calibration.load.server_bound_s), None
     )
-    server = "Server" if bound_s is None else f"Server, p99 <= {console.seconds(bound_s)}"
+    mark = " [guess]" if SERVER_BOUND in report.processor.guesses else ""
+    server = "Server" if bound_s is None else f"Server, p99 <= {console.seconds(bound_s)}{mark}"
     left = ["model", "precision"]
     right = ["SingleStream p90", "MultiStream p99 of 8", server, "Offline", "power", "per inference", "rules"]
     made = console.table("LoadGen scenarios", left, right)

@@ -2,11 +2,13 @@
 
 Batch times and the four scenarios of MLPerf LoadGen: SingleStream (latency at 90 %), MultiStream (queries of eight,
 latency at 99 %), Server (the highest Poisson rate that holds a latency bound), Offline (samples a second); the device's
-roofs; energy where the host counts it. Half a minute for each model; MLPerf's own durations with --rules mlperf."""
+roofs; energy where the host counts it. Some 40 s for each model; MLPerf's own durations with --rules mlperf."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from emulator import limits
 
 if TYPE_CHECKING:
     from emulator.calibration.request import Wanted
@@ -25,14 +27,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--provider", default="cpu", help="cpu, cuda, tensorrt, ...: onnxruntime's execution provider (cpu)")
     add("--precision", choices=["fp32", "fp16", "int8"], help="refuse models that would run in another")
     add("--batch", metavar="N,N", help="batches to time, besides 1 (1, 2, 4, ... while it pays and fits)")
-    add("--threads", type=int, default=0, metavar="N", help="threads within an operator (all cores)")
+    add("--threads", type=int, default=0, metavar="N", help="threads within an operator (all cores that it may use)")
     add("--scenario", metavar="NAME,NAME", help="SingleStream, MultiStream, Server, Offline (all four)")
     add("--duration", type=float, metavar="S", help="least seconds of a scenario (4; MLPerf: 600)")
     add("--queries", type=int, default=0, metavar="N", help="least queries of a scenario; Offline: samples")
     add("--rules", choices=["short", "mlperf"], default="short", help="MLPerf's least durations and counts, or these")
-    add("--latency-bound", type=float, metavar="S", help="of Server, at 99 %% (0.1; MLPerf's ResNet-50: 0.015)")
+    add("--latency-bound", type=float, metavar="S", help="of Server, at 99 %% (0.1 [guess]; MLPerf's ResNet-50: 0.015)")
     add("--dim", action="append", default=[], metavar="NAME=N", help="the size of a free axis; may be repeated")
-    add("--memory-bytes", type=int, metavar="N", help="limit of a model's memory (4294967296)")
+    limits.arguments(parser)
     add("--seed", type=int, default=1, help="of the Poisson arrivals (1)")
     add("--out", type=Path, metavar="FILE.toml", help="write the processor file")
     add("--plot", type=Path, metavar="DIR", help="latencies and throughput as PNG and SVG")
@@ -41,24 +43,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """Measure, then write and print."""
     from emulator import console
+    from emulator.calibration import plot as calibrate_plot
     from emulator.calibration import report as calibrate_report
     from emulator.calibration.measure import calibrate
     from emulator.errors import BadInput
+    from emulator.plots import placed
     from emulator.processor_file import write
 
     wanted = _wanted(options)
     _check_out(options.out)
-    with console.progress() as bar:
-        report = calibrate(options.models, wanted, bar)
     written: list[Path] = []
-    if options.out is not None:
-        try:
-            write(report.processor, options.out)
-        except OSError as error:
-            raise BadInput(f"--out {options.out}: cannot be written: {error.strerror}") from error
-        written.append(options.out)
-    if options.plot is not None:
-        written += _plot(options.plot, report)
+    with placed(options.plot) as folder:
+        with console.progress() as bar:
+            report = calibrate(options.models, wanted, bar)
+        if options.out is not None:
+            try:
+                write(report.processor, options.out)
+            except OSError as error:
+                raise BadInput(f"--out {options.out}: cannot be written: {error.strerror}") from error
+            written.append(options.out)
+        if folder is not None:
+            written += calibrate_plot.draw(folder, report)
     if options.json:
         console.print_json(calibrate_report.document(report, written))
     else:
@@ -69,7 +74,7 @@ def _wanted(options: argparse.Namespace) -> "Wanted":
     """The command line as a request. Raises `BadInput`."""
     from emulator.calibration.request import Wanted
     from emulator.errors import BadInput
-    from workloads.loading.opening import Limits
+    from emulator.inspection import dims
 
     if options.rules == "mlperf" and (options.duration is not None or options.queries):
         raise BadInput("--rules mlperf brings its own duration and queries; leave --duration and --queries out")
@@ -81,7 +86,8 @@ def _wanted(options: argparse.Namespace) -> "Wanted":
         "mlperf": options.rules == "mlperf",
         "seed": options.seed,
         "batches": _numbers(options.batch, "--batch"),
-        "dims": _dims(options.dim),
+        "dims": dims(options.dim),
+        "limits": limits.limits(options),
     }
     if options.scenario is not None:
         given["scenarios"] = tuple(name.strip() for name in options.scenario.split(","))
@@ -89,8 +95,6 @@ def _wanted(options: argparse.Namespace) -> "Wanted":
         given["duration_s"] = options.duration
     if options.latency_bound is not None:
         given["latency_bound_s"] = options.latency_bound
-    if options.memory_bytes is not None:
-        given["limits"] = Limits(memory_bytes=options.memory_bytes)
     return Wanted(**given)
 
 
@@ -101,18 +105,6 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text is not None else ()
     except ValueError as error:
         raise BadInput(f"{option} {text[:80] if text else ''!r}: whole numbers with commas, such as 1,8,32") from error
-
-
-def _dims(given: list[str]) -> dict[str, int]:
-    from emulator.errors import BadInput
-
-    found: dict[str, int] = {}
-    for text in given:
-        name, equals, size = text.rpartition("=")
-        if not equals or not name or not size.isdecimal() or not 1 <= int(size[:10]) <= 2**31:
-            raise BadInput(f"--dim {text[:80]!r}: give NAME=SIZE, such as sequence=128 or 'input[2]=224'")
-        found[name] = int(size)
-    return found
 
 
 def _check_out(out: Path | None) -> None:
@@ -127,14 +119,3 @@ def _check_out(out: Path | None) -> None:
         raise BadInput(f"--out {out}: is there already; remove it or name another")
     if not out.parent.is_dir():
         raise BadInput(f"--out {out}: there is no folder {out.parent}; make it first")
-
-
-def _plot(folder: Path, report: object) -> list[Path]:
-    from emulator.calibration import plot as calibrate_plot
-    from emulator.folders import made
-    from emulator.plots import available
-
-    if not available():
-        return []
-    with made(folder, "--plot") as place:
-        return calibrate_plot.draw(place, report)  # type: ignore[arg-type]

@@ -43,18 +43,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> None:
     """Run every scheduler on the same assembled world."""
-    from emulator.folders import made
-    from emulator.plots import available
+    from emulator.plots import placed
     from emulator.scenario import load
 
     orbit, ground = _processor("--orbit", options.orbit), _processor("--ground", options.ground)
     loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
     loaded = replace(loaded, orbit=orbit, ground=ground)
     policies = _policies(loaded, options.policies)
-    if options.no_plots or not available():
-        _compare(options, loaded, policies, None)
-        return
-    with made(options.out / loaded.scenario.name) as folder:
+    with placed(None if options.no_plots else options.out / loaded.scenario.name, "--out") as folder:
         _compare(options, loaded, policies, folder)
 
 
@@ -124,7 +120,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
                 "duration_s": scenario.duration_s,
                 "policies": [result.row for result in results],
                 "links": assembled.connectivity(),
-                "notes": assembled.notes,
+                "notes": [*assembled.notes, *([found] if isinstance(found, str) else [])],
                 "plots": written,
             }
             | ({} if found is None else {"crossover": None if isinstance(found, str) else found})

@@ -9,12 +9,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator import limits
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emulator.inspection import Prediction
     from nodes.processor import Processor
     from workloads.counting.graph import GraphCount
+    from workloads.loading.opening import OpenModel
 
 EXAMPLES = """examples:
   orbitmesh inspect cloud-screen
@@ -37,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dim", metavar="NAME=SIZE", action="append", default=[], help=text)
     text = "a processor file (TOML), shown beside those that ship; may be repeated"
     parser.add_argument("--processor", metavar="FILE", action="append", default=[], help=text)
+    limits.arguments(parser)
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write a roofline plot (PNG and SVG) into this folder")
 
 
@@ -46,17 +50,18 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.errors import BadInput
     from workloads.counting.graph import count
     from workloads.loading.trial import open_tried
-    from workloads.models import find_model
+    from workloads.models import find_model, model_names
 
     if not 1 <= options.batch <= MOST_BATCH:
         raise BadInput(f"--batch {options.batch}: a batch is 1 to {MOST_BATCH}")
     given = inspection.dims(options.dim)
+    allowed = limits.limits(options)
     processors = _processors(options.processor)
     with console.progress() as bar:
         advance = bar("counting", 1.0)
-        model = open_tried(find_model(options.model), dims=given, to_run=False)
+        model = open_tried(find_model(options.model), allowed, given, to_run=False)
         inspection.check_dims(given, model.tensors, options.model)
-        counted = count(model)
+        counted = count(model, options.model if options.model in model_names() else "")
         advance(1.0)
     profile = counted.profile()
     rows = [inspection.predict(each, profile, options.batch, options.precision) for each in processors]
@@ -69,10 +74,10 @@ def carry_out(options: argparse.Namespace) -> None:
         return
     _print_counts(counted)
     _print_processors(rows, options.batch, bool(counted.uncounted))
-    console.notes(_notes(told, model.tensors.free, options.batch))
-    if options.plot is not None:
-        undrawn = "no roofline: the model multiplies nothing, or matplotlib is missing"
-        console.notes([f"plot: {path}" for path in plots] or [undrawn])
+    console.notes(_precisions(rows, counted.precision) + _notes(told, model, options.batch))
+    if options.plot is not None and not counted.ops:
+        console.notes(["no roofline: the model multiplies nothing"])
+    console.notes([f"plot: {path}" for path in plots])
 
 
 def _processors(names: "Sequence[str]") -> "list[Processor]":
@@ -87,15 +92,13 @@ def _plots(options: argparse.Namespace, counted: "GraphCount", processors: "Sequ
     """The files of the roofline plot, if one is asked for."""
     if options.plot is None or not counted.ops:
         return []
-    from emulator.folders import made
-    from emulator.plots import available
-
-    if not available():
-        return []
+    from emulator.plots import placed
     from emulator.roofline import draw
 
     remark = "a lower bound: not all operators could be counted" if counted.uncounted else ""
-    with made(options.plot, "--plot") as folder:
+    with placed(options.plot) as folder:
+        if folder is None:
+            return []
         drawn = draw(folder, counted.profile(), processors, options.batch, options.precision, remark)
     return [str(path) for path in drawn]
 
@@ -142,12 +145,12 @@ def _print_processors(rows: "Sequence[Prediction]", batch: int, lower_bound: boo
     right = ["latency", "bound by", "per s", f"batch {batch}", "bound by", "per s"]
     table = console.table(title, left, right)
     for row in rows:
-        guesses = f"{len(row.guesses)} fields" if row.guesses else ""
+        guesses = f"{len(row.guesses)} field{'s' if len(row.guesses) > 1 else ''}" if row.guesses else ""
         name = row.name if row.fits else f"{row.name} (does not fit)"
         table.add_row(
             name,
             row.precision,
-            row.basis,
+            f"{row.basis} from {row.measured_in} [guess]" if _across(row) else row.basis,
             guesses,
             console.seconds(row.latency_s),
             row.bound,
@@ -159,13 +162,40 @@ def _print_processors(rows: "Sequence[Prediction]", batch: int, lower_bound: boo
     console.show(table)
 
 
-def _notes(told: dict[str, Any], free: dict[str, str], batch: int) -> list[str]:
-    """What was assumed, and what is not known."""
+def _across(row: "Prediction") -> bool:
+    """Whether the time comes from a calibration in another precision than the one that runs."""
+    return row.measured_in not in ("", row.precision)
+
+
+def _precisions(rows: "Sequence[Prediction]", stored: str) -> list[str]:
+    """In what the model is taken to run, where that is not what the file holds or what was measured."""
+    from nodes.precision import narrower
+
+    lines = []
+    narrowed = list(dict.fromkeys(row.precision for row in rows if narrower(row.precision, stored)))
+    if narrowed:
+        as_stored = f"; --precision {stored} predicts it as it is" if stored != "int4" else ""
+        lines.append(f"stored {stored}, predicted as quantised to {' or '.join(narrowed)}{as_stored}")
+    for row in rows:
+        if _across(row):
+            lines.append(
+                f"{row.name}: scaled from another precision: {row.measured_in} was measured, no gain assumed for "
+                f"{row.precision} [guess]"
+            )
+    return lines
+
+
+def _notes(told: dict[str, Any], model: "OpenModel", batch: int) -> list[str]:
+    """What was assumed, what is not known, and what an inference is where that is not a whole answer."""
+    from workloads.scenery import captions
+    from workloads.sessions import ROLE
+
+    free = model.tensors.free
 
     def axes(sizes: dict[str, int]) -> str:
         return ", ".join(f"{place}{f' ({free[place]})' if free.get(place) else ''} = {sizes[place]}" for place in sizes)
 
-    lines = []
+    lines = [captions.ONE_BYTE] if model.properties.get(ROLE) == captions.ROLE else []
     if told["assumed"]:
         lines.append(f"free axes, assumed: {axes(told['assumed'])}; set them with --dim")
     if told["given"]:

@@ -64,13 +64,12 @@ def _write(options: argparse.Namespace) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     from emulator.errors import BadInput
+    from emulator.folders import whole
 
-    partial = target.with_name(target.name + ".partial")
     try:
-        partial.write_bytes(source.read_bytes())
-        partial.replace(target)
+        with whole(target) as partial:
+            partial.write_bytes(source.read_bytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BadInput(f"--out {str(target)[:200]}: cannot be written: {error.strerror}; name another place") from error
 
 
@@ -78,6 +77,7 @@ def _list(*, as_json: bool) -> None:
     from emulator import console
     from workloads.cards import cards
     from workloads.models import light_models
+    from workloads.scenery import captions
 
     found = cards()
     if as_json:
@@ -94,6 +94,7 @@ def _list(*, as_json: bool) -> None:
     console.show(table)
     console.notes([
         "Accuracy: the first figure of each, on held-out SYNTHETIC scenes; --json and docs/models.md have the others.",
+        f"MACs are of one inference. In {captions.ROLE}, {captions.ONE_BYTE}.",
         "Where there is none, the model is untrained: seeded random weights, for timing; its file is made when used.",
         f"The onnx package holds more, with constant weights, for timing: {', '.join(light_models()) or 'none'}",
     ])  # fmt: skip

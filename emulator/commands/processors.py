@@ -91,7 +91,7 @@ def _show(processors: "list[Processor]", rows: "list[Any]") -> None:
         peaks = [scaled(each.peak_ops_per_s.get(name), "op/s") for name in ("int8", "fp16", "fp32")]
         memory = [scaled(each.memory_bytes, "B"), scaled(each.memory_bytes_per_s, "B/s")]
         power = [scaled(each.working_power_w, "W"), scaled(each.idle_power_w, "W")]
-        made.add_row(each.name, *peaks, percent(each.efficiency), *memory, *power, f"{len(each.calibrations)} models")
+        made.add_row(each.name, *peaks, percent(each.efficiency), *memory, *power, _models(each))
     console.show(made)
     for each in processors:
         for mode in each.power_modes:
@@ -109,6 +109,11 @@ def _show(processors: "list[Processor]", rows: "list[Any]") -> None:
     console.notes(["fitted: a constant of ours comes from this row; plain: with one efficiency for all work"])
 
 
+def _models(processor: "Processor") -> str:
+    count = len(processor.calibrations)
+    return f"{count} model{'' if count == 1 else 's'}"
+
+
 def _show_decoder(predicted: "list[tuple[Processor, Decoding | None]]", model: "Decoder", asked: "Request") -> None:
     from emulator import console
 
@@ -118,19 +123,19 @@ def _show_decoder(predicted: "list[tuple[Processor, Decoding | None]]", model: "
         f"{console.scaled(model.cache_bytes_per_token, 'B')} a token"
     )
     title = f"{asked.prompt:g} tokens in, {asked.output:g} out, batch {asked.batch}, products in {asked.precision}"
-    right = ["fits", "memory", "first token", "a step", "decode", "with prompts"]
+    right = ["sequences that fit", "batch run", "memory", "first token", "a step", "decode", "with prompts"]
     made = console.table(title, ["processor", "a step is bound by"], right)
     for processor, found in predicted:
         if found is None:
             made.add_row(processor.name, f"no rate for {asked.precision}", *["-"] * len(right))
             continue
         if not found.fits:
-            made.add_row(processor.name, "does not fit", "0", console.scaled(found.memory_bytes, "B"), *["-"] * 4)
+            made.add_row(processor.name, "does not fit", "0", "-", console.scaled(found.memory_bytes, "B"), *["-"] * 4)
             continue
         times = [console.seconds(found.first_token_s), console.seconds(found.step_s)]
         rates = [f"{found.decode_tokens_per_s:,.1f} token/s", f"{found.tokens_per_s:,.1f} token/s"]
-        made.add_row(
-            processor.name, found.bound, f"{found.batch}", console.scaled(found.memory_bytes, "B"), *times, *rates
-        )
+        counts = [f"{found.most_batch:,}", f"{found.batch:,}", console.scaled(found.memory_bytes, "B")]
+        made.add_row(processor.name, found.bound, *counts, *times, *rates)
     console.show(made)
+    console.notes([f"{each.name}: {', '.join(each.guesses)} [guess]" for each, _ in predicted if each.guesses])
     console.notes(["analytic: a roofline of prompt and steps, checked against GPT-J in `orbitmesh processors`"])

@@ -4,13 +4,16 @@ The flipped bytes are loaded and run by onnxruntime on held-out synthetic scenes
 by position of the bit, by layer, or by a rate of upsets. CRC scrubbing and reloading are measured on this host."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.radiation.effort import SCENES, TRIALS
+
 if TYPE_CHECKING:
+    from emulator.radiation.effort import Effort
     from emulator.radiation.report import Found
     from emulator.radiation.trials import Row, Study
+    from workloads.loading.opening import OpenModel
 
 EXAMPLES = """examples:
   orbitmesh upset cloud-screen
@@ -31,64 +34,67 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     number.add_argument("--rate", type=float, metavar="PER_BIT_DAY", help=text)
     parser.add_argument("--days", type=float, metavar="D", default=1.0, help="without scrubbing, for --rate (1)")
     parser.add_argument(
-        "--bits", default="", metavar="WHICH", help="0-31, one number, exponent, mantissa or sign (all)"
+        "--bits", default="", metavar="WHICH", help="bits 0 to 31, as 30 or 23-30; or exponent, mantissa, sign (all)"
     )
     parser.add_argument("--layer", default="", metavar="NAME", help="only weights of this layer or tensor")
-    parser.add_argument("--trials", type=int, metavar="N", default=8, help="of each kind (8)")
-    parser.add_argument("--scenes", type=int, metavar="N", default=32, help="synthetic scenes of each trial (32)")
+    parser.add_argument("--trials", type=int, metavar="N", help=f"of each kind ({TRIALS}; fewer of a large model)")
+    text = f"synthetic scenes of each trial ({SCENES}; fewer for a large model)"
+    parser.add_argument("--scenes", type=int, metavar="N", help=text)
     parser.add_argument("--seed", type=int, default=1, help="of the flips (1)")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw what was found into this folder, PNG and SVG")
 
 
 def carry_out(options: argparse.Namespace) -> None:
     """Flip, run, show."""
-    from emulator import console, plots
+    from emulator import console
+    from emulator.clock import wall_s
+    from emulator.plots import placed
     from emulator.radiation import plot as upset_plot
     from emulator.radiation import report as upset_report
+    from emulator.radiation.effort import Counter
     from emulator.radiation.trials import Study
     from workloads.loading.trial import open_tried
     from workloads.models import find_model
 
     _refuse(options)
-    draws = options.plot is not None and plots.available()
-    with console.progress() as bar:
+    drawn: list[Path] = []
+    with placed(options.plot) as folder, console.progress() as bar:
         opened = bar("opening", 1.0)
         model = open_tried(find_model(options.model))
         opened(1.0)
-        done = Counter()
-        study = Study(model, options.scenes, options.seed, options.trials, done)
-        done.advance = bar("trials", float(_trials(options, study)))
+        work = _effort(options, model)
+        done = Counter(wall_s, lambda left_s: console.err.print(_estimate(work, left_s)))
+        study = Study(model, work.scenes, options.seed, work.trials, done)
+        done.begin(work.total, bar("trials", float(work.total)))
         found = _found(options, study)
-    if draws:
-        options.plot.mkdir(parents=True, exist_ok=True)
-        title = f"bit flips in {model.path.stem}: {study.course.headline.replace('_', ' ')}"
-        upset_plot.draw(
-            options.plot, title, study.before.headline, found.by_flips, found.by_bit, found.by_layer, found.plans
-        )
+        if folder is not None:
+            title = f"bit flips in {model.path.stem}: {study.course.headline.replace('_', ' ')}"
+            drawn = upset_plot.draw(
+                folder, title, study.before.headline, found.by_flips, found.by_bit, found.by_layer, found.plans
+            )
     if options.json:
-        console.print_json(upset_report.document(study, found))
+        told = upset_report.document(study, found)
+        console.print_json(told | {"notes": [*told["notes"], *work.notes()], "plots": [str(path) for path in drawn]})
     else:
         upset_report.show(study, found)
+        console.notes(work.notes() + [f"plot: {path}" for path in drawn])
 
 
-class Counter:
-    """Counts calls, and tells a progress bar of each."""
+def _estimate(work: "Effort", left_s: float) -> str:
+    from emulator import console
 
-    def __init__(self) -> None:
-        self.done = 0
-        self.advance: Callable[[float], None] = lambda value: None
-
-    def __call__(self) -> None:
-        self.done += 1
-        self.advance(float(self.done))
+    return (
+        f"about {console.seconds(left_s)} for {work.total} trials on {work.scenes} scenes each; --trials, --scenes, "
+        "--flips, --bits and --layer make it less"
+    )
 
 
 def _refuse(options: argparse.Namespace) -> None:
     from emulator.errors import BadInput
 
     for name, value, least, most in (
-        ("--trials", options.trials, 1, MOST_TRIALS),
-        ("--scenes", options.scenes, 1, MOST_SCENES),
+        ("--trials", TRIALS if options.trials is None else options.trials, 1, MOST_TRIALS),
+        ("--scenes", SCENES if options.scenes is None else options.scenes, 1, MOST_SCENES),
         ("--flips", 1 if options.flips is None else options.flips, 0, MOST_FLIPS),
         ("--rate", 0.0 if options.rate is None else options.rate, 0.0, 1.0),
         ("--days", options.days, 0.0, 36500.0),
@@ -97,18 +103,22 @@ def _refuse(options: argparse.Namespace) -> None:
             raise BadInput(f"{name} {value} cannot be: {least} to {most}")
 
 
-def _trials(options: argparse.Namespace, study: "Study") -> int:
-    """How many sessions will be scored."""
+def _effort(options: argparse.Namespace, model: "OpenModel") -> "Effort":
+    """How many trials of how many kinds on how many scenes."""
+    from emulator.radiation.effort import effort
     from emulator.radiation.trials import MANY_FLIPS
-    from workloads.radiation.upsets import chosen
+    from workloads.counting.graph import count
+    from workloads.radiation.upsets import chosen, weights
 
-    if options.rate is not None:
-        return int(options.trials)
-    where = chosen(study.weights.blocks, options.bits, options.layer)
-    places = {place for _, each in where for place in each}
-    layers = {study.weights.blocks[number].layer for number, _ in where}
-    numbers = len(MANY_FLIPS) if options.flips is None else 1
-    return int(options.trials) * (numbers + len(places) + len(layers))
+    kinds = 1
+    if options.rate is None:
+        blocks = weights(model).blocks
+        where = chosen(blocks, options.bits, options.layer)
+        there = sum(blocks[number].elements * len(each) for number, each in where)
+        numbers = sum(each <= there for each in MANY_FLIPS) if options.flips is None else 1
+        layers = () if options.layer else {blocks[number].layer for number, _ in where}
+        kinds = numbers + len({place for _, each in where for place in each}) + len(layers)
+    return effort(count(model).ops, kinds, options.trials, options.scenes)
 
 
 def _found(options: argparse.Namespace, study: "Study") -> "Found":
@@ -144,7 +154,10 @@ def _studies(options: argparse.Namespace, study: "Study") -> "tuple[list[Row], l
         expected = options.rate * there * options.days
         return [study.row(what, None, bits=bits, layer=layer, expected=expected)], [], []
     numbers = [flips] if flips is not None else [count for count in MANY_FLIPS if count <= there]
-    by_flips = [study.row(f"{count} flips", count, bits=bits, layer=layer) for count in numbers]
+    by_flips = [
+        study.row(f"{count} flips", count, bits=bits, layer=layer, title="1 flip" if count == 1 else "")
+        for count in numbers
+    ]
     by_bit = study.by_bit(1 if flips is None else flips, bits, layer)
     by_layer = [] if layer else study.by_layer(LAYER_FLIPS if flips is None else flips, bits)
     return by_flips, by_bit, by_layer

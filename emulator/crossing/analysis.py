@@ -28,11 +28,15 @@ SAME_SHARE = 1e-9  # shares that differ by rounding only
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model asks of one scene: how often it runs, and the mean bytes of what is sent down of the answer."""
+    """What a model asks of one scene: how often it runs, and the mean bytes of what is sent down of the answer.
+
+    `from_calibration`: no file of it was read, a processor's calibration is all that is known of it.
+    """
 
     profile: ModelProfile
     inferences: int
     product_bytes: float
+    from_calibration: bool = False
 
     @property
     def ops(self) -> int:
@@ -73,6 +77,7 @@ class ModelPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One model at the scenario's downlink, and the mean rate in contact from which the ground wins (None: at none)."""
 
     name: str
+    from_calibration: bool
     ops_per_raw_byte: float
     ops: int
     inferences: int
@@ -111,7 +116,8 @@ class Side:
 class Downlink:
     """A fleet with its passes, scenes and processors: all that both ways depend on but the model and the rate.
 
-    `scenes_per_s` (satellites,) follows `passes.satellites`, as do the processors in orbit.
+    `scenes_per_s` (satellites,) follows `passes.satellites`, as do the processors in orbit; those on the ground follow
+    `passes.stations`, or `split` (stations,): the shares that they get of all scenes, whatever pass these came by.
     """
 
     passes: Passes
@@ -119,6 +125,7 @@ class Downlink:
     raw_bytes: int
     orbit: Side
     ground: Side
+    split: Array | None = None
 
     def point(self, demand: Demand, bits_per_s: float | None = None) -> Point:
         """Both ways at a mean rate in contact; the scenario's own if None. Every contact is scaled alike."""
@@ -148,18 +155,34 @@ class Downlink:
         )
 
     def on_ground(self, demand: Demand, speed: float) -> Way:
-        """The raw scene down, then inference at a station; stations share the work evenly."""
+        """The raw scene down, then inference at the station where it landed, behind what landed there before."""
         jobs_s, basis = self.ground.jobs(demand)
-        job_s = float(jobs_s.mean())
+        job_s = self._job_s(jobs_s, speed)
         down = np.minimum(self.scenes_per_s, self._sent_per_s(self.raw_bytes, speed))
-        served = min(float(down.sum()), float((self.ground.share / jobs_s).sum()))
+        served = np.minimum(self.landed_per_s(speed), self.ground.share / jobs_s)
         return Way(
             job_s=_finite(job_s),
             basis=basis,
             insight_s=_finite(self._mean(self._down_s(self.raw_bytes, speed)) + job_s),
-            carried=self._share(served),
-            limit=self._limit(np.array(served), down),
+            carried=self._share(float(served.sum())),
+            limit=self._limit(served, down),
         )
+
+    def landed_per_s(self, speed: float = 1.0) -> Array:
+        """How many raw scenes a second each station gets (stations,) in the long run."""
+        carried = self.passes.carried_per_s(self.raw_bytes * 8 / speed, self.scenes_per_s)
+        return np.asarray(carried.sum(axis=0) if self.split is None else carried.sum() * self.split, np.float64)
+
+    def _job_s(self, jobs_s: Array, speed: float) -> float:
+        """The mean over the stations that can, as often as a scene alone lands there; inf if none can."""
+        able = np.isfinite(jobs_s)
+        if not able.any():
+            return inf
+        weights = self.split
+        if weights is None:
+            weights = self.scenes_per_s @ self.passes.landing(self.raw_bytes * 8 / speed)
+        weights = weights if weights[able].any() else np.ones(len(jobs_s))  # no scene lands at any: all are alike
+        return float(np.average(jobs_s[able], weights=weights[able]))
 
     def turning_bits_per_s(self, demand: Demand) -> float | None:
         """The lowest mean rate in contact from which the ground wins; None if it wins at none."""

@@ -1,12 +1,14 @@
 """Reads off an assembled scenario what the crossover needs: its passes, its scenes, and what every model asks of one.
 
 All models that ship, those of the onnx package and the scenario's own are counted; what cannot be is told, not run.
+Models that only a calibration of the processors knows are taken as they were counted then: there is no file to read.
 """
 
 from collections import Counter
-from math import prod
+from math import isqrt, prod
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,10 +24,15 @@ from workloads.errors import WorkloadError
 from workloads.loading.opening import OpenModel
 from workloads.loading.trial import open_tried
 from workloads.models import light_models, shipped_models
+from workloads.scenery import captions
+from workloads.scenery.scenes import TILE_PX
 from workloads.sessions import ROLE, SCREEN
-from workloads.tasks import Task
+from workloads.tasks import ModelProfile, Task
 
 MOST_STEPS = 200_000  # of contacts' rates: each is looked at some hundred times [guess]
+CHANNELS = (3, 4)  # of the images that a model is taken to want of which only its input bytes are known [guess]
+FLOAT32_BYTES = 4  # an element of them [guess]
+LEAST_PX = 32  # a side of such an image; fewer bytes are taken for none [guess]
 
 
 def captured(assembled: Assembled) -> list[Task]:
@@ -51,7 +58,7 @@ def downlink(assembled: Assembled, scenes: list[Task]) -> Downlink:
     stations = [node.name for node in world.nodes if node.kind == STATION and node.name in processors]
     settings = world.settings
     return Downlink(
-        passes=Passes(passes, settings.duration_s),
+        passes=Passes(passes, settings.duration_s, stations),
         scenes_per_s=np.array([of[name] / settings.duration_s for name in satellites]),
         raw_bytes=assembled.loaded.scenario.imaging.raw_bytes,
         orbit=Side([processors[name] for name in satellites], settings.batch, settings.precision),
@@ -71,8 +78,9 @@ def captured_s(fleet: Downlink, scenes: list[Task]) -> list[NDArray[np.float64]]
 def demands(assembled: Assembled, scenes: list[Task]) -> tuple[list[Demand], list[str]]:
     """What each model asks of one scene, the scenario's own first, and what could not be counted and why.
 
-    A scene is read once: a model that takes images runs on as many tiles of its own size as have the pixels that the
-    scenario's model sees; any other model runs once for each of the scenario's tiles.
+    A scene is read once: a model that takes images runs on as many tiles of its own size as have the pixels of the
+    scenario's tiles; any other model, and the scenario's own as in its run, once for each of these. Decoders of
+    captions are left out unless they are the scenario's own: a report takes many inferences, and another model before.
     """
     scenario = assembled.loaded.scenario
     own, product_bytes = scenario.imaging.model, _product_bytes(assembled, scenes)
@@ -81,11 +89,13 @@ def demands(assembled: Assembled, scenes: list[Task]) -> tuple[list[Demand], lis
         product_bytes if assembled.runner.is_screen(own) else clear_bytes
     )  # no cloud is known: at most this
     found: list[Demand] = []
-    notes: list[str] = []
-    scene_pixels = 0
+    seen: set[str] = set()
+    notes = ["the crossover is of single models, not of the scenario's pipeline"] if scenario.pipeline else []
+    tiles = scenario.imaging.inferences
     for name, (path, sha256) in sorted(_paths(assembled).items(), key=lambda item: item[0] != own):
         try:
             model = open_tried(path, sha256=sha256, to_run=False)
+            seen.add(model.sha256)
             counted = count(model, name)
         except WorkloadError as error:
             notes.append(f"{name} is not in the crossover: {error}")
@@ -93,23 +103,73 @@ def demands(assembled: Assembled, scenes: list[Task]) -> tuple[list[Demand], lis
         if counted.uncounted:
             notes.append(f"{name} is not in the crossover: {len(counted.uncounted)} of its nodes cannot be counted")
             continue
-        pixels, runs = _pixels(model), scenario.imaging.inferences
-        if name == own:
-            scene_pixels = runs * pixels
-        elif pixels and scene_pixels:
-            runs = -(-scene_pixels // pixels)
+        if model.properties.get(ROLE) == captions.ROLE:
+            notes.append(
+                f"{name} is {'counted as one byte' if name == own else 'not in the crossover'}: {captions.ONE_BYTE}"
+            )
+            if name != own:
+                continue
+        runs = _runs(tiles, _pixels(model))
+        if name == own and runs != tiles:
+            notes.append(_as_it_runs(name, tiles, runs))
+            runs = tiles
         screens = model.properties.get(ROLE) == SCREEN
         sent = screened_bytes if screens else float(scenario.products.load_product_bytes)
         sent = product_bytes if name == own else sent
         found.append(Demand(profile=counted.profile(), inferences=runs, product_bytes=sent))
+    taken = {demand.profile.name for demand in found}
+    for profile in _calibrated(assembled, seen, taken):
+        runs = _runs(tiles, _guessed_pixels(profile))
+        sent = float(scenario.products.load_product_bytes)
+        found.append(Demand(profile=profile, inferences=runs, product_bytes=sent, from_calibration=True))
     return found, notes
+
+
+def _runs(tiles: int, pixels: int) -> int:
+    """How often a model of images of so many pixels (0: of none) runs on a scene of `tiles` tiles of the imager."""
+    return -(-tiles * TILE_PX**2 // pixels) if pixels else tiles
+
+
+def _as_it_runs(name: str, tiles: int, runs: int) -> str:
+    return (
+        f"{name} runs {tiles:,} times a scene, as imaging.inferences says; "
+        f"its own images would cover the {TILE_PX} x {TILE_PX} tiles of the others with {runs:,}"
+    )
+
+
+def _calibrated(assembled: Assembled, seen: set[str], taken: set[str]) -> list[ModelProfile]:
+    """The models that were measured on a processor of the world and are no file of those `seen`, by sha256, each once.
+
+    One whose name is `taken` gets the beginning of its sha256 as well.
+    """
+    profiles: dict[str, ModelProfile] = {}
+    for node in assembled.world.nodes:
+        for each in node.processor.calibrations if node.processor is not None else ():
+            if each.profile.sha256 not in seen:
+                profiles.setdefault(each.profile.sha256 or each.profile.name, each.profile)
+    named = []
+    names = set(taken)
+    for key, profile in profiles.items():
+        name = profile.name if profile.name not in names else f"{profile.name} {key[:8]}"
+        names.add(name)
+        named.append(msgspec.structs.replace(profile, name=name))
+    return named
+
+
+def _guessed_pixels(profile: ModelProfile) -> int:
+    """Of the square image whose float32 bytes a model takes as its input; 0 if there is none [guess]."""
+    for channels in CHANNELS:
+        pixels, rest = divmod(profile.input_bytes, channels * FLOAT32_BYTES)
+        if not rest and isqrt(pixels) ** 2 == pixels and pixels >= LEAST_PX**2:
+            return pixels
+    return 0
 
 
 def _paths(assembled: Assembled) -> dict[str, tuple[Path, str]]:
     """Path of every model by its name, and the sha256 that it has to have ("": any)."""
     loaded = assembled.loaded
     models = loaded.scenario.models
-    own = {name: where(models, loaded.folder, name) for name in models}
+    own = {name: where(models, loaded.folder, name) for name in [*models, loaded.scenario.imaging.model]}
     return {name: (path, "") for name, path in (shipped_models() | light_models()).items()} | own
 
 

@@ -11,13 +11,18 @@ from emulator.assemble import Assembled
 from emulator.console import percent, scaled, seconds, table
 from emulator.crossing.analysis import DAY_S, Demand, Downlink, ModelPoint, Point, Way
 from emulator.crossing.inputs import captured, captured_s, demands, downlink
-from emulator.crossing.queues import median_s
+from emulator.crossing.queues import loaded
 from emulator.world import SATELLITE, STATION
 from links.contacts import RADIO, constant_contact
 from links.delivery import Passes
 
 RATES_BITS_PER_S = (10e6, 30e6, 100e6, 300e6, 1e9, 3e9, 10e9, 30e9, 100e9)  # UHF and S band to lasers
 CONTACT_S_PER_DAY = (300.0, 900.0, 3600.0, 14_400.0, DAY_S)  # one short pass to a relay always in sight
+
+FROM_CALIBRATION = (
+    "+ known from a processor's calibration alone: its answer is taken as products.load_product_bytes, "
+    "its images as square, float32, of 3 or 4 channels [guess]"
+)
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +36,8 @@ class Crossover(msgspec.Struct, frozen=True, kw_only=True):
     """Where the crossover lies. Bytes and scenes are the whole constellation's, of a mean day.
 
     `wait_s` is the mean wait for a pass, `contact_s_per_day` the mean of a satellite, `bits_per_s` the mean in contact.
-    `loaded_..._s` are medians over all scenes of the run with their queues, None where under half have an answer.
+    `loaded_..._s` are medians over all scenes of the run with their queues, None where under half have an answer;
+    `loaded_..._answered` the shares of them that do when the run ends.
     """
 
     model: str
@@ -47,6 +53,8 @@ class Crossover(msgspec.Struct, frozen=True, kw_only=True):
     light_s: float
     loaded_orbit_s: float | None
     loaded_ground_s: float | None
+    loaded_orbit_answered: float
+    loaded_ground_answered: float
     models: list[ModelPoint]
     by_rate: list[Sweep]
     by_contact_time: list[Sweep]
@@ -71,7 +79,7 @@ def crossover(assembled: Assembled) -> Crossover | str:
     per_day = DAY_S / passes.period_s
     models = [_model(fleet, demand) for demand in asked]
     own = models[0].at
-    loaded_s = median_s(fleet, asked[0], captured_s(fleet, scenes))
+    in_orbit, on_ground = loaded(fleet, asked[0], captured_s(fleet, scenes))
     waits_s = passes.sending_s(0.0)
     weights = np.where(np.isfinite(waits_s), fleet.scenes_per_s, 0.0)
     return Crossover(
@@ -86,8 +94,10 @@ def crossover(assembled: Assembled) -> Crossover | str:
         bits_per_s=own.bits_per_s,
         wait_s=float(np.average(np.where(weights > 0.0, waits_s, 0.0), weights=weights)),
         light_s=passes.light_s,
-        loaded_orbit_s=loaded_s[0],
-        loaded_ground_s=loaded_s[1],
+        loaded_orbit_s=in_orbit.median_s,
+        loaded_ground_s=on_ground.median_s,
+        loaded_orbit_answered=in_orbit.answered,
+        loaded_ground_answered=on_ground.answered,
         models=models,
         by_rate=[_sweep(fleet, asked, rate) for rate in RATES_BITS_PER_S],
         by_contact_time=[_sweep(evenly(fleet, contact_s), asked, own.bits_per_s) for contact_s in CONTACT_S_PER_DAY],
@@ -98,7 +108,7 @@ def crossover(assembled: Assembled) -> Crossover | str:
 def evenly(fleet: Downlink, contact_s_per_day: float) -> Downlink:
     """The same fleet with passes as long and as fast as its mean one, evenly spaced, so much a day in all.
 
-    From a whole day on, one pass lasts all day.
+    From a whole day on, one pass lasts all day. Each station gets the share of the scenes that it has now.
     """
     passes = fleet.passes
     pass_s = float(passes.contact_s.sum()) / passes.count
@@ -108,12 +118,15 @@ def evenly(fleet: Downlink, contact_s_per_day: float) -> Downlink:
     each = [constant_contact("", "", 0.0, pass_s, passes.light_s, passes.bits_per_s, RADIO)]
     scenes_per_s = np.full(len(passes.satellites), fleet.scenes_per_s.mean())
     made = Passes(dict.fromkeys(passes.satellites, each), period_s)
-    return Downlink(made, scenes_per_s, fleet.raw_bytes, fleet.orbit, fleet.ground)
+    landed = fleet.landed_per_s()
+    split = landed / landed.sum() if landed.any() else np.full(len(landed), 1.0 / len(landed))
+    return Downlink(made, scenes_per_s, fleet.raw_bytes, fleet.orbit, fleet.ground, split)
 
 
 def _model(fleet: Downlink, demand: Demand) -> ModelPoint:
     return ModelPoint(
         name=demand.profile.name,
+        from_calibration=demand.from_calibration,
         ops_per_raw_byte=demand.ops / fleet.raw_bytes,
         ops=demand.ops,
         inferences=demand.inferences,
@@ -147,7 +160,7 @@ def crossover_table(found: Crossover) -> Table:
         sooner = "-" if gain is None else ("-" if gain < 0.0 else "") + seconds(abs(gain))
         turns = each.ground_wins_from_bits_per_s
         made.add_row(
-            each.name + (" *" if each is found.own else ""),
+            each.name + (" *" if each is found.own else " +" if each.from_calibration else ""),
             basis,
             f"{each.ops_per_raw_byte:,.0f}" if each.ops_per_raw_byte >= 10.0 else f"{each.ops_per_raw_byte:.2g}",
             seconds(orbit.job_s),
@@ -165,13 +178,16 @@ def lines(found: Crossover) -> list[str]:
     contact = f"{seconds(found.contact_s_per_day)} of contact a day at {scaled(found.bits_per_s, 'bit/s')}"
     volume = f"{scaled(found.raw_bytes_per_day, 'B')} captured a day, "
     volume += f"radios carry {scaled(found.downlink_bytes_per_day, 'B')}"
+    known = [FROM_CALIBRATION] if any(model.from_calibration for model in found.models) else []
     return [
         f"mean wait for a pass {seconds(found.wait_s)}, either way; each satellite has {contact}",
         f"* {volume}: ground {_kept(ground)}, orbit {_kept(orbit)}",
-        f"* median over all scenes of the run, with queues: ground {_median(found.loaded_ground_s)}, "
-        f"orbit {_median(found.loaded_orbit_s)}",
+        "* median over all scenes of the run, with queues: "
+        f"ground {_median(found.loaded_ground_s, found.loaded_ground_answered)}, "
+        f"orbit {_median(found.loaded_orbit_s, found.loaded_orbit_answered)}",
         f"models that the ground wins, by mean rate in contact: {_won(found.by_rate, len(found.models), 'rate')}",
         f"by contact a day, evenly spread: {_won(found.by_contact_time, len(found.models), 'contact')}",
+        *known,
     ]
 
 
@@ -179,8 +195,8 @@ def _kept(way: Way) -> str:
     return "keeps up" if way.limit == "none" else f"keeps up with {percent(way.carried)} ({way.limit} binds)"
 
 
-def _median(value_s: float | None) -> str:
-    return "under half answered" if value_s is None else seconds(value_s)
+def _median(value_s: float | None, answered: float) -> str:
+    return f"{'none, under half' if value_s is None else seconds(value_s)} ({percent(answered)} answered)"
 
 
 def _won(sweep: Sequence[Sweep], models: int, by: str) -> str:

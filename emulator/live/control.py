@@ -13,7 +13,7 @@ from links.faulty import Faults
 from workloads.inference import Products
 from workloads.tasks import Outcome
 
-PROTOCOL = 1  # raised with every change of meaning here
+PROTOCOL = 2  # raised with every change of meaning here
 PROBE_LINK = 0  # contact number of the links over which transport is measured; real ones count from 1
 MOST_MESSAGE_BYTES = 1 << 20  # of any message but a welcome: the largest is a farewell with its counts, some kilobytes
 MOST_WELCOME_BYTES = 128 << 20  # a welcome may bring the models along
@@ -24,6 +24,7 @@ SILENT_MS = 6000  # without an answer until the connection counts as broken: a h
 Name = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Said(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -137,9 +138,10 @@ FromNode = Hello | Ready | Loaded | Beat | Pong | Got | Ran | Broke | Offer | As
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model by its file on this host, or by its bytes where the host is another."""
+    """A model by its file on this host, or by its bytes where the host is another; no other content may run."""
 
     name: str
+    sha256: Sha256  # of the file and its weight files as `OpenModel` says, or of the bytes
     path: str = ""
     data: bytes = b""
 

@@ -21,6 +21,7 @@ from emulator.clock import wall_s
 from emulator.errors import BAD_INPUT, BadInput, RunFailed
 from emulator.live import control as say
 from emulator.live.agent import Agent, Struck
+from emulator.live.model_transfer import refuse_paths
 from emulator.live.priority import RATHER, realtime
 from emulator.live.wait import Waiter
 from emulator.version import installed_version
@@ -121,7 +122,11 @@ def _serve(line: "Line", folder: Path) -> None:
 
 
 def placed(welcome: say.Welcome, introduction: Introduction, folder: Path) -> say.Welcome:
-    """The welcome of a node on another host with its own endpoints, which the coordinator cannot know."""
+    """The welcome of a node on another host with its own endpoints, which the coordinator cannot know.
+
+    Raises BadInput for one that names files of this host.
+    """
+    refuse_paths(welcome)
     ear = introduction.listen or f"tcp://{own_address(introduction.control)}:*"
     door = ipc_endpoint(introduction.sockets or str(folder), f"door {welcome.node}")
     return msgspec.structs.replace(welcome, ear=ear, door=door)

@@ -28,6 +28,7 @@ from emulator.live.engine import Engine
 from emulator.live.floor import measure_floor
 from emulator.live.governor import Governor
 from emulator.live.lateness import Lateness, LatenessSummary
+from emulator.live.model_transfer import by_path, by_wire
 from emulator.live.muster import muster
 from emulator.live.options import LiveOptions
 from emulator.live.programs import Programs
@@ -107,6 +108,7 @@ class Launch:
     def __init__(self, assembled: Assembled, core: Core, options: LiveOptions, board: Board) -> None:
         self.assembled, self.core, self.options, self.board = assembled, core, options, board
         self.incidents: list[str] = []
+        self._sent: list[say.Model] = []  # to nodes on other hosts; opened once for all of them
         self._deciding = False  # a scheduler's code may run now, and only now
         self.begun = False  # emulated time runs, or has run
         self._rounds = 0
@@ -279,15 +281,10 @@ class Launch:
     def _models(self, far: bool) -> list[say.Model]:
         if not self._infers:
             return []
-        paths = self.assembled.runner.paths
-        if far:
-            models = [say.Model(name, data=path.read_bytes()) for name, path in paths.items()]
-            size_bytes = sum(len(model.data) for model in models)
-            if size_bytes > say.MOST_WELCOME_BYTES // 2:
-                most = say.MOST_WELCOME_BYTES // 2
-                raise BadInput(f"the models have {size_bytes} bytes; {most} at most are sent to other hosts")
-            return models
-        return [say.Model(name, path=str(path)) for name, path in paths.items()]
+        if not far:
+            return by_path(self.assembled.runner)
+        self._sent = self._sent or by_wire(self.assembled.runner)
+        return self._sent
 
     def _ear(self, member: Member) -> str:
         """Where a node is to listen: a new name for every process, so that nothing meant for a dead one reaches it."""

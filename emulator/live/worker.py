@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from emulator.clock import wall_s
-from emulator.live.control import Infer, Model, Welcome
+from emulator.live.control import Infer, Welcome
+from emulator.live.model_transfer import opened
 from emulator.live.priority import step_back
 from workloads.tasks import Outcome
 
@@ -103,13 +104,5 @@ def _runner(welcome: Welcome, folder: Path):  # type: ignore[no-untyped-def]  # 
     bank = TileBank(welcome.tiles)
     shelf = Path(welcome.tiles_path)
     tiles = Shelf(shelf, bank) if welcome.tiles_path and shelf.is_file() else Made(bank)
-    paths = {model.name: _path(model, folder / f"model-{n}.onnx") for n, model in enumerate(welcome.models)}
-    return Fresh(paths, tiles, welcome.products, provider=welcome.provider, threads=welcome.threads)
-
-
-def _path(model: Model, own: Path) -> Path:
-    """The model's file; one that came by wire is written to `own`, in this node's folder."""
-    if not model.data:
-        return Path(model.path)
-    own.write_bytes(model.data)
-    return own
+    models = opened(welcome.models, folder)
+    return Fresh(models, tiles, welcome.products, provider=welcome.provider, threads=welcome.threads)

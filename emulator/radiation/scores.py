@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.loading.opening import OpenModel
+from workloads.loading.trial import is_ours
 from workloads.providers import open_session
 from workloads.scenery import evaluation, samples, vessels
 from workloads.scenery.scenes import CLOUD, WATER, Bands
@@ -94,7 +95,7 @@ def _exam(role: str, scenes: int, seed: int) -> tuple[tuple[Sequence[Bands], ...
 def _feeds(model: OpenModel, images: tuple[Sequence[Bands], ...]) -> list[dict[str, Any]]:
     """What `session.run` is fed with, batch by batch; a model of other inputs gets what fits them."""
     free = input_shapes(model, 2) != input_shapes(model, 1)
-    batch = evaluation.BATCH if free else 1
+    batch = evaluation.BATCH if free and is_ours(model) else 1  # others were tried with one, and their memory may soar
     feeds = []
     for start in range(0, len(images[0]), batch):
         feed = {}

@@ -55,8 +55,13 @@ class Study:
         self.course = Course(model, scenes)
         self.before: Scored = self.course.score(self.session(self.weights.data))
 
-    def row(self, what: str, flips: int | None, *, bits: str = "", layer: str = "", expected: float = 0.0) -> Row:
-        """The trials with `flips` bits turned, or, if that is None, a Poisson number of which `expected`."""
+    def row(
+        self, what: str, flips: int | None, *, bits: str = "", layer: str = "", expected: float = 0.0, title: str = ""
+    ) -> Row:
+        """The trials with `flips` bits turned, or, if that is None, a Poisson number of which `expected`.
+
+        `what` names the stream that they are drawn from, and the row where it has no `title`.
+        """
         where = chosen(self.weights.blocks, bits, layer)
         results, counts = [], []
         for trial in range(self.trials):
@@ -65,7 +70,7 @@ class Study:
             counts.append(count)
             results.append(self._after(flipped(self.weights, draw(source, self.weights.blocks, where, count))))
             self.say()
-        return self._summed(what, counts, results)
+        return self._summed(title or what, counts, results)
 
     def by_bit(self, flips: int, bits: str = "", layer: str = "") -> list[Row]:
         """One row for each position of those, the sign last."""

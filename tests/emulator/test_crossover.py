@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.crossing.analysis import Demand, Downlink, Side, bisected
-from emulator.crossing.queues import median_s
+from emulator.crossing.queues import loaded
 from emulator.schedulers.ground import bent_pipe
 from emulator.schedulers.orbit import onboard
 from links.delivery import Passes, delivered_s
@@ -176,18 +176,81 @@ def test_queues_are_those_of_the_emulator(lab: Any) -> None:
     specs = {"A": {"processor": SLOW}, "G": {"processor": QUICK}}
     case = fleet(lab, contacts=contacts, period_s=300.0)
     asked = demand(0.75)
-    found = median_s(case, asked, [np.array([task.at_s for task in tasks])])
-    for policy, median in zip((onboard, bent_pipe), found, strict=True):
+    found = loaded(case, asked, [np.array([task.at_s for task in tasks])])
+    for policy, way in zip((onboard, bent_pipe), found, strict=True):
         done = lab.go(policy, tasks, contacts, specs=specs, duration_s=300.0)
         waited_s = sorted(done.fates()[task.id][2] - task.at_s for task in tasks if done.fates()[task.id][0] == "done")
         assert len(waited_s) == 80
-        assert median == pytest.approx(waited_s[39], abs=MICROSECOND)
+        assert way.answered == 1.0
+        assert way.median_s == pytest.approx(waited_s[39], abs=MICROSECOND)
 
 
 def test_under_half_answered_has_no_median(lab: Any) -> None:
     case = fleet(lab, contacts=[lab.radio("A", stop_s=3.0)])
     instants = [np.zeros(10)]
-    assert median_s(case, demand(0.1), instants)[1] is None  # three of ten come down
+    ground = loaded(case, demand(0.1), instants)[1]
+    assert (ground.median_s, ground.answered) == (None, 0.3)  # three of ten come down
+
+
+def test_what_is_answered_after_the_run_is_not_answered(lab: Any) -> None:
+    """Ten raw scenes are down by 10 s and take 25 s each on the ground: the third is known at 76 s, no fourth."""
+    ground = loaded(fleet(lab, ground=SLOW), demand(25.0), [np.zeros(10)])[1]
+    assert (ground.median_s, ground.answered) == (None, 0.3)
+
+
+def two_stations(lab: Any, scenes_per_s: float, grounds: tuple[Processor, Processor] = (SLOW, SLOW), periods: int = 1,
+                 share: float = 1.0) -> Downlink:  # fmt: skip
+    """Room for thirty raw scenes at G and ten at H in each period of 100 s."""
+    sides = Side([QUICK], 1, "int8"), Side(grounds, 1, "int8", share)
+    passes = Passes({"A": uneven(lab, periods)}, periods * PERIOD_S, ("G", "H"))
+    return Downlink(passes, np.array([scenes_per_s]), RAW_BYTES, *sides)
+
+
+def uneven(lab: Any, periods: int) -> list[Any]:
+    starts_s = [number * PERIOD_S for number in range(periods)]
+    return [
+        lab.radio("A", name, start_s=at_s + low_s, stop_s=at_s + high_s)
+        for at_s in starts_s
+        for name, low_s, high_s in (("G", 10.0, 40.0), ("H", 60.0, 70.0))
+    ]
+
+
+def test_a_station_answers_what_landed_there_and_no_other_helps(lab: Any) -> None:
+    """A scene in 5 s: of twenty a period 14 land at G, which infers ten, and 6 at H, which could infer ten too."""
+    ground = two_stations(lab, 0.2).point(demand(10.0)).ground
+    assert ground.carried == pytest.approx((10 + 6) / 20)  # together they could infer all twenty
+    assert ground.limit == "compute"
+    assert two_stations(lab, 0.2).point(demand(100 / 14 - 0.01)).ground.limit == "none"
+    assert two_stations(lab, 0.2).point(demand(100 / 14 + 0.01)).ground.limit == "compute"
+    sampled = two_stations(lab, 0.2, share=0.5).point(demand(5.0)).ground  # every other satellite: half of the time
+    assert (sampled.carried, sampled.limit) == (pytest.approx(0.8), "compute")
+
+
+def test_one_scene_computes_where_it_lands(lab: Any) -> None:
+    """Taken from 69 s on it is too late for H and goes to G, until 39 s: seven instants of ten."""
+    ground = two_stations(lab, 1e-6, (SLOW, QUICK)).point(demand(8.0)).ground
+    assert ground.job_s == pytest.approx(0.7 * 8.0 + 0.3 * 2.0)
+
+
+@pytest.mark.parametrize(("every_s", "work_s"), [(5.0, 10.0), (5.0, 6.0), (2.0, 2.0), (2.0, 12.5), (10.0, 9.0)])
+def test_queues_at_uneven_stations_are_those_of_the_emulator(lab: Any, every_s: float, work_s: float) -> None:
+    periods = 6
+    duration_s = periods * PERIOD_S
+    tasks = [lab.task(f"t{k:03d}", (k + 0.5) * every_s, work_s=work_s) for k in range(int(duration_s / every_s))]
+    specs = {"G": {"processor": SLOW}, "H": {"processor": SLOW}}
+    done = lab.go(bent_pipe, tasks, uneven(lab, periods), specs=specs, duration_s=duration_s)
+    fates = {task.id: done.fates().get(task.id, ("", "", 0.0)) for task in tasks}
+    waited_s = sorted(fates[task.id][2] - task.at_s for task in tasks if fates[task.id][0] == "done")
+    case = two_stations(lab, 1 / every_s, periods=periods)
+    ground = loaded(case, demand(work_s), [np.array([task.at_s for task in tasks])])[1]
+    assert ground.answered * len(tasks) == pytest.approx(len(waited_s), abs=1e-9)
+    middle = (len(tasks) - 1) // 2
+    if len(waited_s) <= middle:
+        assert ground.median_s is None
+    else:
+        assert ground.median_s == pytest.approx(waited_s[middle], abs=MICROSECOND)
+    carried = case.point(demand(work_s)).ground.carried  # for ever; a run begins empty and ends with some under way
+    assert carried * len(tasks) == pytest.approx(len(waited_s), abs=1.2 * PERIOD_S / every_s)
 
 
 def test_bisection_finds_the_edge() -> None:

@@ -13,6 +13,7 @@ from emulator.cli import main
 from emulator.errors import ScenarioError
 from emulator.model_files import ModelFile, model_file
 from emulator.scenario import load
+from workloads.loading.trial import trial
 from workloads.models import shipped_models
 
 SHORT = 'extends = "three-body"\nname = "own"\nduration_s = 120.0\n[imaging]\nmodel = "mine"\n'
@@ -91,3 +92,48 @@ def test_a_stranger_s_model_is_tried_before_it_runs(tmp_path: Path) -> None:
     ):
         assemble(load(scenario(tmp_path, '[models]\nmine = "mine.onnx"\n')), ["mesh"], bar)
     assert any("apart" in title for title in seen)
+
+
+def test_a_refused_model_is_tried_once_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trial may take a minute of processor time: nobody shall pay for it twice."""
+    bomb(tmp_path)
+    tried: list[str] = []
+
+    def counting(path: Path, *given: Any, **how: Any) -> Any:
+        tried.append(Path(path).name)
+        return trial(path, *given, **how)
+
+    monkeypatch.setattr("workloads.loading.trial.trial", counting)
+    stages = """
+[models]
+mine = "mine.onnx"
+[[pipeline.stages]]
+name = "screen"
+model = "cloud-screen"
+passes = "clear"
+[[pipeline.stages]]
+name = "look"
+model = "mine"
+after = ["screen"]
+"""
+    path = scenario(tmp_path, stages)
+    Path(path).write_text(Path(path).read_text().replace('[imaging]\nmodel = "mine"\n', ""))
+    with pytest.raises(ScenarioError, match=r"own\.toml:6: models\.mine: .*apart, asked for more than"):
+        assemble(load(path), ["mesh"])
+    assert tried == ["mine.onnx"]
+
+
+def test_the_costs_are_those_of_the_content_that_runs(tmp_path: Path) -> None:
+    """Whoever changes the file after its trial changes nothing in this run."""
+    digest = copied(tmp_path)
+
+    def bar(title: str, total: float) -> Any:
+        def advance(value: float) -> None:
+            if "apart" in title:
+                (tmp_path / "mine.onnx").write_bytes(shipped_models()["water-mask"].read_bytes())
+
+        return advance
+
+    assembled = assemble(load(scenario(tmp_path, '[models]\nmine = "mine.onnx"\n')), ["mesh"], bar)
+    assert (tmp_path / "mine.onnx").read_bytes() == shipped_models()["water-mask"].read_bytes()
+    assert assembled.world.models["mine"].sha256 == digest

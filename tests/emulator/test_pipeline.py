@@ -287,6 +287,28 @@ def test_a_stage_bound_for_a_node_that_dies_waits_again_with_its_data(go, lab) -
     assert sim.stored() == {}
 
 
+TWO_ROOTS = Pipeline(stages=(Stage(name="far", model="n"), Stage(name="near", model="m")))
+
+
+@pytest.mark.parametrize(("near", "fails_s"), [("E", 3.0), ("B", 3.375)])  # the near stage's raw data, or its answer
+def test_what_comes_back_of_a_scene_that_is_lost_with_other_data_goes_nowhere(go, lab, near, fails_s) -> None:
+    """C dies while it sends the far stage's data to D, and B has something of the same scene on its way to C."""
+    contacts = [lab.laser("A", "B"), lab.laser("B", "C"), lab.laser("C", "D"), lab.laser("C", "E"), lab.radio("C")]
+    contacts += [lab.laser("B", "F", 20.0), lab.radio("F", "G", 20.0)]  # another way down for what B still has
+
+    def decide(view: Any) -> Iterator[Any]:
+        for task in view.waiting:
+            yield Assign(task.id, {"far": "D", "near": near}[task.stage])
+
+    faults = [NodeFailed(fails_s, "C")]
+    sim = go(TWO_ROOTS, decide, [scene()], contacts, faults, satellites="ABCDEF")  # its ledger is checked at the end
+    sends = sim.orders(Send)
+    assert {(s.node, s.to) for s in sends if s.start_s + s.size_bytes / 1000 > fails_s} == {("C", "D"), ("B", "C")}
+    assert all(send.start_s < fails_s for send in sends)
+    assert sim.fates() == {"t": ("lost", "C failed", fails_s)}
+    assert sim.stored() == {}
+
+
 def test_urgent_scenes_are_urgent_in_every_stage(go, lab) -> None:
     tasks = [scene("x"), scene("y", 0.1), scene("z", 0.2, priority=5)]
     sim = go(CASCADE, by_stage(screen="A", detect="A"), tasks, [lab.radio("A")])

@@ -1,5 +1,6 @@
 """A processor file reads back as it was written; what cannot be is refused with file, line and field, all at once."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -152,7 +153,7 @@ def test_sizes_and_counts_have_limits(tmp_path: Path) -> None:
 def test_what_is_no_file_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     for name, words in (("none.toml", "cannot be read: No such file"), ("bytes.toml", "is no UTF-8 text: byte 0"),
-                        ("", "cannot be read: Is a directory"), ("a\0b.toml", "cannot be read")):  # fmt: skip
+                        ("", "is a folder, a pipe or a device"), ("a\0b.toml", "cannot be read")):  # fmt: skip
         with pytest.raises(ProcessorError, match=words):
             read(tmp_path / name)
 
@@ -174,3 +175,18 @@ def test_a_name_means_a_preset_or_a_file_within_the_folder(tmp_path: Path) -> No
         named("../host.toml", tmp_path / "inner")
     with pytest.raises(NodeError, match="there is no processor 'orni': did you mean 'orin'"):
         named("orni", tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("pipe.toml", "folder.toml"):
+        with pytest.raises(ProcessorError, match=f"{name}: is a folder, a pipe or a device"):
+            named(name, tmp_path)
+
+
+def test_a_key_of_thousands_of_names_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(GOOD + "a." * 200_000 + "a = 1\n")  # tomllib would take hours
+    with pytest.raises(ProcessorError, match=r"p\.toml:6: is nested too deeply"):
+        read(tmp_path / "p.toml")

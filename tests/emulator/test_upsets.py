@@ -151,6 +151,7 @@ def test_plots_are_drawn_as_png_and_svg(tmp_path: Path, capsys: pytest.CaptureFi
         (["cloud-screen", "--layer", "nowhere"], "the layers are"),
         (["cloud-screen", "--flips", "-1"], "--flips -1 cannot be"),
         (["cloud-screen", "--trials", "0"], "--trials 0 cannot be"),
+        (["cloud-screen", "--plot", __file__], "cannot be written"),
         (["cloud-screen", "--rate", "nan"], "--rate nan cannot be"),
         (["cloud-screen", "--scenes", "1", "--trials", "1", "--flips", "9000000"], "there are 1027680 bits"),
     ],

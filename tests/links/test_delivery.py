@@ -122,3 +122,70 @@ def test_a_busy_queue_grows_and_an_idle_one_does_not_wait() -> None:
 def test_a_period_that_cannot_be_is_refused(period_s: float) -> None:
     with pytest.raises(LinkError, match="repeat after"):
         Passes({"A": []}, period_s)
+
+
+def two_ways() -> Passes:
+    """Of A: thirty messages of a second each fit into the pass over G, ten into the one over H; B has none."""
+    contacts = [radio(10.0, 40.0), replace(radio(60.0, 70.0), b="H")]
+    return Passes({"B": [], "A": contacts}, 100.0, ("H", "G"))
+
+
+@pytest.mark.parametrize(
+    ("per_s", "to_h", "to_g"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.2, 6.0, 14.0),  # what came since the last pass, and while it lasts: 20 + 10 s, 40 + 30 s
+        (0.35, 10.0, 25.0),  # 10.5 are for H, half a message of which goes on to G
+        (0.4, 10.0, 30.0),
+        (5.0, 10.0, 30.0),
+    ],
+)
+def test_stations_get_what_waits_for_their_passes(per_s: float, to_h: float, to_g: float) -> None:
+    carried = two_ways().carried_per_s(RATE_BITS_PER_S, np.array([1.0, per_s])) * 100.0
+    assert carried.tolist() == [[0.0, 0.0], pytest.approx([to_h, to_g])]
+    assert not two_ways().carried_per_s(31.0 * RATE_BITS_PER_S, np.array([1.0, per_s])).any()  # into no pass
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.5, 40.0), st.floats(0.5, 40.0)), min_size=1, max_size=6), st.floats(0.01, 2.0))
+def test_in_the_long_run_stations_get_what_a_queue_gives_them(gaps: list[tuple[float, float]], per_s: float) -> None:
+    contacts, at_s = [], 0.0
+    for number, (gap_s, pass_s) in enumerate(gaps):
+        contacts.append(replace(radio(at_s + gap_s, at_s + gap_s + pass_s), b="GH"[number % 2]))
+        at_s += gap_s + pass_s
+    passes = Passes({"A": contacts}, at_s + 1.0, ("G", "H"))
+    size_s = min(pass_s for _, pass_s in gaps) * 0.01
+    per_s *= 0.5 / size_s
+    waiting, got = 0.0, {"G": 0.0, "H": 0.0}
+    for _ in range(200):  # the last round, from the queue that all before it have left
+        got, now_s = {"G": 0.0, "H": 0.0}, 0.0
+        for contact in contacts:
+            waiting += (contact.start_s - now_s) * per_s
+            room = (contact.stop_s - contact.start_s) / size_s
+            sent = min(room, waiting + (contact.stop_s - contact.start_s) * per_s)
+            waiting += (contact.stop_s - contact.start_s) * per_s - sent
+            got[contact.b] += sent
+            now_s = contact.stop_s
+        waiting += (passes.period_s - now_s) * per_s
+    carried = passes.carried_per_s(size_s * RATE_BITS_PER_S, np.array([per_s]))[0] * passes.period_s
+    came = per_s * passes.period_s
+    assert carried.sum() == pytest.approx(min(came, sum(p for _, p in gaps) / size_s), rel=1e-9)
+    assert carried == pytest.approx([got["G"], got["H"]], rel=1e-6, abs=1e-6)
+
+
+def test_a_message_alone_goes_to_the_next_pass_that_it_fits_into() -> None:
+    assert two_ways().landing(RATE_BITS_PER_S).tolist() == [[0.0, 0.0], pytest.approx([0.3, 0.7])]
+    assert two_ways().landing(11.0 * RATE_BITS_PER_S).tolist() == [[0.0, 0.0], [0.0, 1.0]]  # too much for H
+    assert not two_ways().landing(31.0 * RATE_BITS_PER_S).any()
+
+
+def test_the_receiver_is_the_station_of_the_pass_in_which_the_last_bit_leaves() -> None:
+    passes = two_ways()
+    ready_s = np.concatenate((np.zeros(30), np.full(10, 45.0)))
+    left_s = passes.queued_s(1, ready_s, RATE_BITS_PER_S)
+    assert [passes.stations[at] for at in passes.receiver(1, left_s)] == ["G"] * 30 + ["H"] * 10
+
+
+def test_a_contact_with_a_station_that_is_not_there_is_refused() -> None:
+    with pytest.raises(LinkError, match="goes to 'G', which is none of the stations H"):
+        Passes({"A": [radio(0.0, 10.0)]}, 100.0, ("H",))

@@ -66,6 +66,12 @@ def test_another_file_of_the_same_name_is_not_the_same_model() -> None:
     assert host(measured(model("m"), *CURVE)).job(other, 1, 1, "fp32").basis == "scaled"
 
 
+def test_a_model_measured_with_other_free_axes_is_scaled_not_taken_as_measured() -> None:
+    larger = msgspec.structs.replace(model("m"), macs=4500, ops=9000, activation_bytes=900, input_bytes=9)
+    job = host(measured(model("m"), *CURVE)).job(larger, 1, 1, "fp32")
+    assert (job.basis, job.duration_s) == ("scaled", pytest.approx(9 * 10e-3))
+
+
 def test_without_a_calibration_the_roofline_decides() -> None:
     job = host(launch_s=0.25).job(model("m"), 1000, 1, "fp32")
     assert (job.basis, job.bound) == ("preset", "compute")

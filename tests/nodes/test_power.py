@@ -5,7 +5,7 @@ import pytest
 
 from nodes.errors import NodeError
 from nodes.power import PowerMode, power_at_w
-from nodes.processor import Processor, preset
+from nodes.processor import Processor, preset, presets
 from workloads.calibration import Calibration, Timing
 from workloads.tasks import ModelProfile
 
@@ -84,3 +84,10 @@ def test_every_problem_of_power_modes_is_told() -> None:
         "power_modes[0].name", "power_modes[2].power_w", "power_modes[2].ops_per_s", "power_modes[3].precision",
         "power_modes[1]", "power_modes[2]", "power_modes[3].precision", "power_modes",
     ]  # fmt: skip
+
+
+def test_whoever_is_to_reach_more_than_was_measured_is_told_so() -> None:
+    assert preset("tbc-744", "peak").beyond_modes
+    assert preset("tbc-744", "datacenter").beyond_modes
+    assert not any(preset(name).beyond_modes for name in presets())
+    assert not preset("tbc-744").at_mode("low").beyond_modes

@@ -2,7 +2,9 @@
 
 import pytest
 
-from nodes.validation import Row, validation
+from nodes.decoding import decode
+from nodes.processor import preset
+from nodes.validation import Row, served, validation
 
 # facts: MLPerf Inference closed-division logs, offline, samples or tokens a second of one accelerator
 MEASURED = {
@@ -36,6 +38,18 @@ def test_what_is_predicted_is_within_a_quarter(rows: list[Row]) -> None:
     predicted = [row for row in rows if row.kind == "predicted"]
     assert len(predicted) == 5
     assert all(abs(row.error) < A_QUARTER for row in predicted)
+
+
+@pytest.mark.parametrize(("name", "bits", "cache_bits"), [("orin", 4.25, 16), ("h200", 8, 8)])
+def test_a_row_of_tokens_says_how_much_of_the_batch_fits(
+    name: str, bits: float, cache_bits: int, rows: list[Row]
+) -> None:
+    weight_bytes = (28 * (4 * 4096**2 + 2 * 4096 * 16_384) + 2 * 4096 * 50_400) * bits / 8  # gpt-j-6b's card
+    sequence_bytes = 4 * (781 + 69) * 2 * 28 * 4096 * cache_bits / 8  # four beams, keys and values of 28 layers
+    fit = int((preset(name).memory_bytes - weight_bytes) / sequence_bytes)
+    assert decode(preset(name), *served(name)).batch == fit
+    source = next(row.source for row in rows if row.processor == name and row.model == "GPT-J-6B")
+    assert source.endswith(f"of which {fit} fit here")
 
 
 def test_a_factor_for_each_class_of_work_is_better_than_one_efficiency_for_convolutions_and_products(

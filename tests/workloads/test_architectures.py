@@ -1,6 +1,7 @@
 """Generated architectures: published sizes, the same bytes from a seed, a cache that holds."""
 
 import hashlib
+import os
 from math import prod
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from workloads.generated.architectures import PUBLISHED, cache_folder, cached, g
 from workloads.generated.graph_builder import GraphBuilder
 from workloads.generated.seeded_layers import seeded
 from workloads.loading.opening import open_model
-from workloads.models import find_model, model_names
+from workloads.models import find_model, model_names, shipped_models
 from workloads.sessions import open_session
 
 two_percent = 0.02
@@ -114,7 +115,29 @@ def test_a_cached_architecture_is_made_once(own_cache: Path) -> None:
     made_ns = path.stat().st_mtime_ns
     assert find_model("mobilenet-v2") == path
     assert path.stat().st_mtime_ns == made_ns
-    assert [each.name for each in cache_folder().iterdir()] == [path.name]  # no partial is left
+    assert [each.name for each in path.parent.iterdir()] == [path.name]  # no partial is left
+
+
+def test_another_s_content_in_the_cache_is_made_anew() -> None:
+    path = cache_folder() / "v1" / "mobilenet-v2.onnx"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(shipped_models()["water-mask"].read_bytes())
+    assert find_model("mobilenet-v2") == path
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == PUBLISHED["mobilenet-v2"].sha256
+    assert profile(path).parameters == TORCHVISION["mobilenet-v2"][0]
+
+
+def test_links_in_the_cache_are_replaced_and_what_they_lead_to_stays(own_cache: Path) -> None:
+    """A partial of a foreseeable name could be such a link as well: it is made where nothing was, or not at all."""
+    path, elsewhere = cache_folder() / "v1" / "mobilenet-v2.onnx", own_cache / "precious"
+    path.parent.mkdir(parents=True)
+    elsewhere.write_bytes(b"precious")
+    path.symlink_to(elsewhere)
+    path.with_name(f"{path.name}.{os.getpid()}.partial").symlink_to(elsewhere)
+    assert cached("mobilenet-v2") == path
+    assert not path.is_symlink()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == PUBLISHED["mobilenet-v2"].sha256
+    assert elsewhere.read_bytes() == b"precious"
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(own_cache: Path) -> None:

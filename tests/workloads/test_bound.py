@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from workloads.calibration import Timing
-from workloads.errors import ModelError
+from workloads.errors import MemoryOut, ModelError
 from workloads.loading.opening import Limits, OpenModel, open_model
-from workloads.measuring.bound import Bound, MemoryOut, largest_batch
+from workloads.measuring.bound import Bound, largest_batch
 from workloads.measuring.prepared import How, best, prepare, serving, time_batch, timings
 from workloads.models import light_models, shipped_models
 from workloads.providers import PROVIDERS, open_session
@@ -100,7 +100,7 @@ def test_a_batch_over_the_limit_of_memory_names_the_largest_that_fits() -> None:
 CHILD = """
 import resource, sys
 import numpy as np
-from workloads.measuring.bound import MemoryOut
+from workloads.errors import MemoryOut
 from workloads.loading.opening import Limits
 from workloads.measuring.prepared import How, prepare
 tiles = [np.ones((4, 8, 8), np.float32)]
@@ -121,7 +121,7 @@ def test_a_real_lack_of_memory_names_the_largest_batch_and_the_process_lives(
 ) -> None:
     path = written(tmp_path, [helper.make_node("Neg", ["x"], ["y"])], ["batch", 2**18])  # 1 MiB in, 1 MiB out
     program = (
-        "import workloads.measuring.prepared as p\np.trial = lambda *a: None\n" + CHILD
+        "import workloads.measuring.prepared as p\np.trial = lambda *a, **k: None\n" + CHILD
     )  # a child's child has no room here
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60, check=False

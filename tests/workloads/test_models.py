@@ -10,8 +10,10 @@ import pytest
 from workloads.cards import ModelCard, card
 from workloads.loading.opening import open_model
 from workloads.models import model_names, shipped_models
+from workloads.scenery import captions, samples
 from workloads.scenery.baselines import METHODS, baseline
 from workloads.scenery.evaluation import HELD_OUT, evaluate
+from workloads.scenery.samples import HELD_OUT_SEED
 from workloads.sessions import open_session
 
 MEGABYTE = 1_000_000
@@ -145,6 +147,29 @@ def test_the_batch_changes_no_answer(name: str) -> None:
     (together,) = ready.run([ready.get_outputs()[0].name], fed)
     alone = [ready.run([ready.get_outputs()[0].name], {k: v[i : i + 1] for k, v in fed.items()})[0] for i in range(4)]
     np.testing.assert_allclose(np.concatenate(alone), together, atol=2e-4)
+
+
+class Speller:
+    """A session that spells `text` byte by byte whatever it is given, and counts how often it is run."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.runs = text, 0
+
+    def run(self, _: list[str], fed: dict[str, Any]) -> list[Any]:
+        self.runs += 1
+        said = fed["tokens"].shape[1] - 1
+        logits = np.zeros((len(fed["tokens"]), said + 1, captions.VOCABULARY), np.float32)
+        logits[:, -1, ord(self.text[said]) if said < len(self.text) else captions.END] = 1.0
+        return [logits]
+
+
+def test_a_report_takes_an_inference_for_each_byte_and_one_for_its_end() -> None:
+    reports = [text for _, text in samples.reported(100, HELD_OUT_SEED)]
+    speller = Speller(reports[0])
+    assert captions.decode(speller, np.zeros((3, 64, 64), np.float32)) == [reports[0]] * 3
+    assert speller.runs == len(reports[0]) + 1
+    assert "some 40," in captions.ONE_BYTE
+    assert np.mean([len(text) + 1 for text in reports]) == pytest.approx(40, rel=0.1)
 
 
 def test_the_default_model_comes_first() -> None:

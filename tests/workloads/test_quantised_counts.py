@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
 
 from workloads.counting.graph import GraphCount, count
 from workloads.loading.opening import open_model
+from workloads.models import shipped_models
 from workloads.sessions import open_session
 
 node = helper.make_node
@@ -170,3 +171,150 @@ def test_weights_alone_stored_narrow_compute_wide(tmp_path: Path) -> None:
     counted = count(open_model(path))
     assert counted.by_precision == {"fp32, int8 weights": 3 * 4 * 7}
     assert (counted.parameters, counted.weight_bytes, counted.precision) == (28, 28 + 4, "int8")
+
+
+ROWS, INNER, COLUMNS = 5, 6, 10  # of the product in the chain below
+
+
+def dynamic_chain(*more: Any) -> list[Any]:
+    """A product as `quantize_dynamic` writes it, from floats to floats, and what is added behind."""
+    return [
+        node("Relu", ["x"], ["r"]),
+        node("DynamicQuantizeLinear", ["r"], ["q", "s", "z"]),
+        node("MatMulInteger", ["q", "w", "z"], ["whole"]),
+        node("Cast", ["whole"], ["wide"], to=TensorProto.FLOAT),
+        node("Mul", ["s", "ws"], ["scale"]),
+        node("Mul", ["wide", "scale"], ["scaled"]),
+        node("Add", ["scaled", "b"], ["y"]),
+        *more,
+    ]
+
+
+def counted_graph(
+    nodes: list[Any], x: list[int], held: Mapping[str, Any], outputs: list[str], path: Path
+) -> GraphCount:
+    """Count a graph of float input `x`; its outputs are float."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return count(open_model(path))
+
+
+CHAIN_HELD = {"w": np.ones((INNER, COLUMNS), np.int8), "ws": np.float32(0.1), "b": np.ones(COLUMNS, np.float32)}
+SCALES = 1 + (4 + 4)  # bytes: the zero point that the product reads, one scale made of the other
+
+
+def test_a_dynamic_chain_reads_bytes_and_writes_floats_once(tmp_path: Path) -> None:
+    counted = counted_graph(dynamic_chain(), [ROWS, INNER], CHAIN_HELD, ["y"], tmp_path / "m.onnx")
+    read, made = ROWS * INNER, ROWS * COLUMNS
+    assert counted.activation_bytes == (4 * read + read) + (read + 4 * made) + SCALES
+    # at most alive: the quantised operand, its scale and zero point, and the products, which nothing rewrites elsewhere
+    assert counted.peak_activation_bytes == read + 4 + 1 + 4 * made
+
+
+def test_a_chain_in_the_middle_of_others_hands_on_bytes(tmp_path: Path) -> None:
+    nodes = dynamic_chain(
+        node("DynamicQuantizeLinear", ["y"], ["q2", "s2", "z2"]), node("MatMulInteger", ["q2", "w2", "z2"], ["end"])
+    )
+    held = CHAIN_HELD | {"w2": np.ones((COLUMNS, 7), np.int8)}
+    counted = counted_graph(
+        [*nodes, node("Cast", ["end"], ["f"], to=1)], [ROWS, INNER], held, ["f"], tmp_path / "m.onnx"
+    )
+    read, made, last = ROWS * INNER, ROWS * COLUMNS, ROWS * 7
+    assert counted.activation_bytes == 5 * read + (read + made) + SCALES + (made + 4 * last) + 1
+
+
+@pytest.mark.parametrize(
+    ("more", "outputs", "bytes_more"),
+    [
+        # read twice, what is scaled is written, and the bias a pass of its own
+        ((node("Neg", ["scaled"], ["t"]),), ["y", "t"], (8 + 8) * ROWS * COLUMNS),
+        # ... so are the products, and scaling, bias included, which then reads its scale too
+        ((node("Neg", ["wide"], ["t"]),), ["y", "t"], (8 + 8) * ROWS * COLUMNS + 4),
+        # a sum of two tensors is no bias
+        ((node("Add", ["y", "y"], ["t"]),), ["t"], 12 * ROWS * COLUMNS),
+    ],
+)
+def test_what_something_else_reads_is_written_out(
+    more: tuple[Any, ...], outputs: list[str], bytes_more: int, tmp_path: Path
+) -> None:
+    alone = counted_graph(dynamic_chain(), [ROWS, INNER], CHAIN_HELD, ["y"], tmp_path / "a.onnx")
+    other = counted_graph(dynamic_chain(*more), [ROWS, INNER], CHAIN_HELD, outputs, tmp_path / "b.onnx")
+    assert other.activation_bytes - alone.activation_bytes == bytes_more
+
+
+def quantised_image(scaling: list[Any]) -> list[Any]:
+    """An image that is scaled to `m`, quantised, and convolved in eight bits with a Relu of its own."""
+    return [
+        *scaling,
+        node("QuantizeLinear", ["m", "s", "z"], ["mq"]),
+        node("DequantizeLinear", ["mq", "s", "z"], ["md"]),
+        node("DequantizeLinear", ["w", "s"], ["wd"]),
+        node("Conv", ["md", "wd"], ["c"]),
+        node("Relu", ["c"], ["r"]),
+        node("QuantizeLinear", ["r", "s", "z"], ["rq"]),
+        node("DequantizeLinear", ["rq", "s", "z"], ["rd"]),
+        node("Sigmoid", ["rd"], ["y"]),
+    ]
+
+
+IMAGE, MAPS = 3 * SIZE**2, 8 * SIZE**2
+IMAGE_HELD = {"s": np.float32(0.1), "z": np.uint8(0), "w": np.ones((8, 3, 1, 1), np.int8), "k": np.float32(2)}
+REST = (IMAGE + MAPS) + (MAPS + MAPS) + (MAPS + 4 * MAPS)  # Conv, Relu, Sigmoid
+
+
+@pytest.mark.parametrize(
+    ("scaling", "entering"),
+    [
+        # an affine map before a quantisation is a part of it: the image is read once and written in bytes
+        ([node("Sub", ["x", "k"], ["t"]), node("Mul", ["t", "k"], ["m"])], 4 * IMAGE + IMAGE),
+        ([node("Sub", ["k", "x"], ["t"]), node("Div", ["t", "k"], ["m"])], 4 * IMAGE + IMAGE),
+        # a quotient of the image is none: what is divided by it is written in floats
+        ([node("Sub", ["x", "k"], ["t"]), node("Div", ["k", "t"], ["m"])], 4 * (2 * IMAGE) + 4 * IMAGE + IMAGE),
+        # nor is the image times itself, which reads it twice
+        ([node("Sub", ["x", "k"], ["t"]), node("Mul", ["t", "t"], ["m"])], 4 * (2 * IMAGE) + 4 * 2 * IMAGE + IMAGE),
+    ],
+)
+def test_scaling_by_constants_is_a_part_of_the_quantisation_behind(
+    scaling: list[Any], entering: int, tmp_path: Path
+) -> None:
+    counted = counted_graph(quantised_image(scaling), [1, 3, SIZE, SIZE], IMAGE_HELD, ["y"], tmp_path / "m.onnx")
+    assert counted.activation_bytes == entering + REST
+
+
+def shipped(name: str) -> GraphCount:
+    return count(open_model(shipped_models()[name]))
+
+
+@pytest.mark.parametrize("name", ["cloud-screen", "water-mask", "vessels", "change", "scene-embedding"])
+def test_an_int8_twin_moves_about_what_its_float_model_would_in_int8(name: str) -> None:
+    wide, narrow = shipped(name), shipped(f"{name}-int8")
+    # the twin's Relu are gone into its convolutions, its input, output and the embedding's pooling are float
+    assert 4 * narrow.activation_bytes == pytest.approx(wide.activation_bytes, rel=0.25)
+    assert 4 * (narrow.activation_bytes + narrow.weight_bytes) == pytest.approx(
+        wide.activation_bytes + wide.weight_bytes, rel=0.25
+    )
+
+
+def test_the_int8_decoder_moves_bytes_into_its_products_and_floats_elsewhere() -> None:
+    """Told from the float model: products with weights read bytes and write floats, biases are theirs."""
+    model = open_model(shipped_models()["captions"])
+    nodes, tensors = model.proto.graph.node, model.tensors
+    weighted = [each for each in nodes if each.op_type == "MatMul" and each.input[1] in tensors.constants]
+    products = {each.output[0] for each in weighted}
+    quantised = {each.input[0] for each in weighted}  # read by nothing else but views
+    moved_bytes = 0
+    for each in nodes:
+        biases = each.op_type == "Add" and any(name in products for name in each.input)
+        if biases or each.op_type in ("Reshape", "Identity") or all(name in tensors.constants for name in each.output):
+            continue
+        touched = [name for name in (*each.input, *each.output) if name and name not in tensors.constants]
+        moved_bytes += sum(tensors.size_bytes(name) // (4 if name in quantised else 1) for name in touched)
+    twin, wide = shipped("captions-int8"), shipped("captions")
+    assert twin.activation_bytes == pytest.approx(moved_bytes, rel=0.01)
+    assert wide.activation_bytes / 4 < twin.activation_bytes < wide.activation_bytes  # its attention stays float

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from workloads.errors import ModelError
 from workloads.inference import Runner
 from workloads.loading.opening import GIB, Limits, open_model
-from workloads.loading.trial import is_ours, open_tried, trial
+from workloads.loading.trial import open_tried, our_digest, trial
 from workloads.models import shipped_models
 from workloads.scenery.scenes import TileBank
 
@@ -127,14 +127,39 @@ def test_what_is_ours_is_known_by_its_content(tmp_path: Path) -> None:
     copy = tmp_path / "renamed.onnx"
     copy.write_bytes(ours.read_bytes())
     assert open_tried(copy).sha256 == open_model(ours).sha256
-    assert is_ours(copy)  # known by content, whatever its name
+    assert our_digest(copy)  # known by content, whatever its name
     changed = onnx.load(ours)
     changed.producer_name = "somebody"
     copy.write_bytes(changed.SerializeToString())
-    assert not is_ours(copy)
+    assert not our_digest(copy)
     assert open_tried(copy).sha256 == hashlib.sha256(copy.read_bytes()).hexdigest()
     with pytest.raises(ModelError, match="no such file"):
         open_tried(tmp_path / "none.onnx")
+
+
+def test_a_file_that_is_changed_once_it_is_known_for_ours_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, copy = shipped_models()["cloud-screen"], tmp_path / "model.onnx"
+    copy.write_bytes(ours.read_bytes())
+
+    def changed_behind_us(path: Path) -> str:
+        found = our_digest(path)
+        path.write_bytes(shipped_models()["water-mask"].read_bytes())
+        return found
+
+    monkeypatch.setattr("workloads.loading.trial.our_digest", changed_behind_us)
+    with pytest.raises(ModelError, match="not the model that was meant"):
+        open_tried(copy)
+
+
+def test_what_is_no_plain_file_or_too_large_to_be_a_model_is_not_read_to_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")  # reading it would wait for ever
+    with pytest.raises(ModelError, match="no such file"):
+        open_tried(tmp_path / "pipe.onnx")
+    with (tmp_path / "large.onnx").open("wb") as stream:
+        stream.truncate(2**42)
+    assert not our_digest(tmp_path / "large.onnx")  # 4 TiB, a hole: hashing it would take an hour
 
 
 def test_a_model_that_crashes_shape_inference_is_refused_and_the_parent_lives(tmp_path: Path) -> None:

@@ -55,6 +55,19 @@ def test_a_flipped_bit_changes_the_weight_as_ieee_754_says(tmp_path: Path) -> No
     assert answer(model, flipped(held, flips), 5) == [-1.0, 0.5, float("inf"), 1.5, 2.5]
 
 
+def test_numbers_that_become_a_size_by_way_of_others_are_no_weights(tmp_path: Path) -> None:
+    """Bit 28 of `size` would have onnxruntime make 2^30 floats in this process."""
+    nodes = [
+        helper.make_node("Mul", ["size", "one"], ["sized"]),
+        helper.make_node("Cast", ["sized"], ["wide"], to=TensorProto.INT64),
+        helper.make_node("Expand", ["x", "wide"], ["e"]),
+        helper.make_node("Mul", ["e", "w"], ["y"]),
+    ]
+    whole = [numpy_helper.from_array(np.array([1, 4], "i4"), "size"), numpy_helper.from_array(np.ones(1, "i4"), "one")]
+    held = weights(model_of(tmp_path, nodes, [*whole, numpy_helper.from_array(np.ones(4, "f4"), "w")]))
+    assert [block.name for block in held.blocks] == ["w"]
+
+
 def test_quantised_weights_flip_too_and_belong_to_the_layer_that_computes_with_them(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["q", "scale"], ["w"], name="dequantise"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from workloads.counting.folding import Folding
 from workloads.counting.macs import CannotCount, Product, products
 from workloads.counting.precision import CARRIERS, Precision, Quantised
 from workloads.counting.tensors import VIEWS, Tensors, attribute, has_graph, peak_bytes
@@ -46,11 +47,11 @@ class GraphCount(msgspec.Struct, frozen=True, kw_only=True):
 
     `macs` are a lower bound where `uncounted` lists a node. `activation_bytes` adds up what every node reads and
     writes but for weights, unfused: a runtime that fuses normalisation and activation into convolutions moves less;
-    quantised tensors count as such. `parameters` leaves out running statistics of BatchNormalization, scales and
-    zero points and whole-number shapes, `weight_bytes` holds them all. `precision` is that in which the weights of
-    most multiply-accumulates are stored. `grouped_macs` are those of grouped and depthwise convolutions,
-    `matmul_macs` those of anything but convolutions. `assumed` are the sizes taken for free axes of the inputs,
-    `unsized` tensors whose size is not known: they count no bytes.
+    quantised tensors count as such (`workloads/counting/folding.py`). `parameters` leaves out running statistics of
+    BatchNormalization, scales and zero points and whole-number shapes, `weight_bytes` holds them all. `precision` is
+    that in which the weights of most multiply-accumulates are stored. `grouped_macs` are those of grouped and
+    depthwise convolutions, `matmul_macs` those of anything but convolutions. `assumed` are the sizes taken for free
+    axes of the inputs, `unsized` tensors whose size is not known: they count no bytes.
     """
 
     name: str
@@ -135,10 +136,15 @@ def profile(
 
     Raises ModelError if the file is refused (`workloads.loading.opening`) or holds an operator that cannot be counted.
     """
-    counted = count(open_model(path, limits, dims), name)
+    return profile_of(open_model(path, limits, dims), name)
+
+
+def profile_of(model: OpenModel, name: str = "") -> ModelProfile:
+    """The cost of one inference of an opened model. Raises ModelError for an operator that cannot be counted."""
+    counted = count(model, name)
     if counted.uncounted:
         listed = "; ".join(f"{each.operator} {each.name}: {each.why}" for each in counted.uncounted[:5])
-        raise ModelError(f"{path}: the operations of {len(counted.uncounted)} nodes cannot be counted: {listed}")
+        raise ModelError(f"{model.path}: the operations of {len(counted.uncounted)} nodes cannot be counted: {listed}")
     return counted.profile()
 
 
@@ -158,9 +164,8 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
             totals.add(node, found, tensors)
     results = [value.name for value in graph.output]
     held = weights(running, results, tensors)
-    narrow = quantised.stored_bits(results)
-    stored = replace(tensors, bits=tensors.bits | narrow)
-    fused = {n.output[0] for n in running if n.op_type == "QuantizeLinear" and n.input[0] in narrow}
+    folding = Folding(graph.node, tensors, results)
+    stored = replace(tensors, bits=tensors.bits | folding.bits)
     read = {name for node in running for name in node.input} | set(results)
     return GraphCount(
         name=name or model.path.stem,
@@ -170,8 +175,8 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
         grouped_macs=totals.grouped_macs,
         parameters=sum(held.values()),
         weight_bytes=sum(tensors.size_bytes(weight) for weight in held),
-        activation_bytes=_moved_bytes(running, stored, fused),
-        peak_activation_bytes=peak_bytes(running, stored, results, views_are_free=True, fused=fused),
+        activation_bytes=_moved_bytes(running, stored, folding.into),
+        peak_activation_bytes=peak_bytes(running, stored, results, views_are_free=True, folded=folding.into),
         input_bytes=sum(tensors.size_bytes(each) for each in model.inputs),
         output_bytes=sum(tensors.size_bytes(each) for each in results),
         precision=max(totals.stored, key=lambda each: totals.stored[each], default="fp32"),
@@ -206,10 +211,10 @@ def _is_grouped(node: Any, product: Product, tensors: Tensors) -> bool:
     return node.op_type == "CausalConvWithState" or (attribute(node, "group", 1) > 1 and kernel is not None)
 
 
-def _moved_bytes(running: Sequence[Any], tensors: Tensors, fused: set[str]) -> int:
+def _moved_bytes(running: Sequence[Any], tensors: Tensors, folded: Mapping[str, str]) -> int:
     moved = 0
     for node in running:
-        if node.op_type not in VIEWS and not (node.output and node.output[0] in fused):
+        if node.op_type not in VIEWS and not (node.output and node.output[0] in folded):
             touched = [name for name in (*node.input, *node.output) if name and name not in tensors.constants]
             moved += sum(tensors.size_bytes(name) for name in touched)
     return moved

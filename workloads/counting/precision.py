@@ -24,8 +24,6 @@ CARRIERS = {
     "Concat",
     "Split",
 }
-# A quantised product may apply these before it writes: they keep or cut what is there
-FUSED = {"Relu", "Clip", "LeakyRelu", "BatchNormalization"}
 WIDTH_BITS = {"int2": 2, "int4": 4, "fp4": 4, "nf4": 4, "int8": 8, "fp8": 8, "int16": 16, "fp16": 16, "bf16": 16,
               "int32": 32, "fp32": 32, "int64": 64, "fp64": 64}  # fmt: skip
 # What a processor's rates are named after (nodes/precision.py), by the bits that weights are stored in
@@ -49,15 +47,11 @@ class Precision(NamedTuple):
 
 
 class Quantised:
-    """Follows tensors back to where they were dequantised, and forward to where they are quantised."""
+    """Follows tensors back to where they were dequantised."""
 
     def __init__(self, nodes: Sequence[Any], tensors: Tensors) -> None:
         self._tensors = tensors
         self._maker = {name: node for node in nodes for name in node.output if name}
-        self._readers: dict[str, list[Any]] = {}
-        for node in nodes:
-            for name in node.input:
-                self._readers.setdefault(name, []).append(node)
 
     def of(self, node: Any, product: Product) -> Precision:
         """The precision of one product of `node`."""
@@ -72,25 +66,6 @@ class Quantised:
         if node.input[product.second] not in self._tensors.constants:
             stored = wide
         return Precision(wide, stored)
-
-    def stored_bits(self, results: Sequence[str]) -> dict[str, int]:
-        """Bits of an element of the tensors that a runtime keeps quantised although the graph shows them wide.
-
-        Those are what DequantizeLinear makes, and what is made only to be quantised, the product before included.
-        """
-        bits: dict[str, int] = {}
-        for name, maker in self._maker.items():
-            if maker.op_type == "DequantizeLinear" and name not in results:
-                bits[name] = self._tensors.bits.get(maker.input[0], 32)
-        for name in reversed(list(self._maker)):
-            readers = self._readers.get(name, [])
-            if len(readers) != 1 or name in results:
-                continue
-            then = readers[0]
-            narrow = then.op_type == "QuantizeLinear" or (then.op_type in FUSED and then.output[0] in bits)
-            if narrow and then.input[0] == name and self._maker[name].op_type != "DequantizeLinear":
-                bits[name] = bits.get(then.output[0], self._tensors.bits.get(then.output[0], 32))
-        return bits
 
     def _source(self, name: str) -> tuple[str, bool]:
         """The precision that a tensor was stored in, and whether it is a quantised one."""

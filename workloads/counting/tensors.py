@@ -3,7 +3,7 @@
 Rules: plain sums over shapes that `workloads/counting/shapes.py` has inferred; runs no model.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -89,13 +89,15 @@ def peak_bytes(
     results: Sequence[str],
     *,
     views_are_free: bool,
-    fused: Collection[str] = (),
+    folded: Mapping[str, str] | None = None,
 ) -> int:
     """Most bytes alive at once, constants apart, if the nodes run in the file's order and free what is done with.
 
     A tensor of unknown size counts as the largest of its node's inputs. With `views_are_free` an output that only
-    renames its input takes no memory, and neither do the outputs named in `fused`.
+    renames its input takes no memory, and neither do the outputs that `folded` maps to what they are written in
+    the place of.
     """
+    places = folded or {}
     size: dict[str, int] = {}
     root: dict[str, str] = {}
     last: dict[str, int] = {}
@@ -103,8 +105,9 @@ def peak_bytes(
         for name in node.input:
             last[root.get(name, name)] = step
         for name in node.output:
-            if views_are_free and node.input and (node.op_type in VIEWS or name in fused):
-                root[name] = root.get(node.input[0], node.input[0])
+            if views_are_free and node.input and (node.op_type in VIEWS or name in places):
+                source = places.get(name, node.input[0])
+                root[name] = root.get(source, source)
     last.update({root.get(name, name): len(nodes) for name in results})
     made = {name for node in nodes for name in node.output}
     fed = {name for node in nodes for name in node.input if name} - made - tensors.constants

@@ -7,7 +7,9 @@ of one channel in, no padding, 388 x 388 of two classes out.
 Rules: no clock; the same name and seed give the same bytes on every host; the batch axis is free.
 """
 
+import hashlib
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,9 +97,10 @@ def write(name: str, target: Path, seed: int = 0) -> Path:
     Raises ModelError where it cannot be written, and as `generate` does.
     """
     data = generate(name, seed).SerializeToString(deterministic=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(8)}.partial")  # nobody can have laid a link there
     try:
-        partial.write_bytes(data)
+        with partial.open("xb") as stream:  # made here or not at all: no link is followed
+            stream.write(data)
         partial.replace(target)
     except OSError as error:
         raise ModelError(f"{str(target)[:200]}: cannot be written: {error.strerror}; name another place") from error
@@ -114,12 +117,13 @@ def cache_folder() -> Path:
 
 
 def cached(name: str) -> Path:
-    """The file of the architecture `name` with seed 0, generated at its first use.
+    """The file of the architecture `name` with seed 0, generated at its first use, and again if it is another's.
 
+    A file counts by its sha256, not by its name; a link in its place is replaced, and what it leads to stays.
     Raises ModelError where the cache folder cannot be written, saying how to choose another.
     """
-    target = cache_folder() / f"{name}-v{VERSION}.onnx"
-    if target.is_file():
+    target = cache_folder() / f"v{VERSION}" / f"{name}.onnx"  # the version apart: a model is shown by its file's name
+    if _is_published(target, PUBLISHED[name].sha256):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,3 +133,13 @@ def cached(name: str) -> Path:
             f"or write it yourself: orbitmesh models --write {name} --out {name}.onnx"
         ) from error
     return write(name, target)
+
+
+def _is_published(path: Path, sha256: str) -> bool:
+    try:
+        if path.is_symlink() or not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:  # it cannot be read, so it is made anew, and that says what is wrong
+        return False

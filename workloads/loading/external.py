@@ -14,6 +14,7 @@ from typing import Any
 from workloads.counting.shapes import MOST_AXES
 from workloads.counting.tensors import element_bits
 from workloads.errors import ModelError
+from workloads.loading.opening import RAISE_FILE
 
 
 def tensors_of(model: Any) -> Iterator[Any]:
@@ -65,6 +66,8 @@ def _place(folder: Path, tensor: Any) -> Path:
             return target
     except (OSError, ValueError) as error:
         raise ModelError(f"tensor {tensor.name!r} keeps its data in {place[:200]!r}: no such place") from error
+    if inside and not target.exists():
+        raise ModelError(f"tensor {tensor.name!r} keeps its data in {place[:200]!r}: there is no such file beside it")
     raise ModelError(
         f"tensor {tensor.name!r} keeps its data in {place[:200]!r}: it has to be a file in the model's folder"
     )
@@ -82,7 +85,7 @@ def _read(paths: Sequence[Path], limit_bytes: int) -> dict[Path, bytes]:
         left -= len(files[path])
         if left < 0:
             size_bytes = sum(each.stat().st_size for each in paths)
-            raise ModelError(f"its weight files hold {size_bytes} bytes more: raise `file_bytes` if you trust them")
+            raise ModelError(f"its weight files hold {size_bytes} bytes more than the limit leaves: {RAISE_FILE}")
     return files
 
 

@@ -7,6 +7,7 @@ What a checked model computes is its own; `workloads/loading/trial.py` runs it a
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workloads.errors import ModelError
+from workloads.errors import MemoryOut, ModelError
 from workloads.runtime import onnxruntime as load_onnxruntime
+from workloads.runtime import session_options
 
 if TYPE_CHECKING:
     from workloads.counting.tensors import Tensors
@@ -27,12 +29,17 @@ FIELDS, FIELDS_PER_NODE = 100_000, 40  # of the file: large models hold some 20 
 MOST_OPSETS = 16  # domains that a file imports; there are three that onnxruntime knows
 KNOWN_DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 ORT_FORMAT = b"ORTM"  # at byte 4: onnxruntime then reads its own format, whatever else the file is (ort.fbs)
+_RUNTIME_LIMIT = re.compile(r"support for domain \S+ is till opset \d+|max supported IR version: \d+")  # its words
 # Operators of known domains that shall not run here, and why
 FORBIDDEN = {
     "EPContext": "it runs compiled code that comes with the model",
     "Snpe": "it runs compiled code that comes with the model",
     "StringConcat": "the length of its texts has no bound",
 }
+
+# Where a limit can be raised: words that errors end with
+RAISE_FILE = "`inspect` and `calibrate` take more with --file-bytes, if you trust it"
+RAISE_MEMORY = "`inspect` and `calibrate` take more with --memory-bytes, if you trust it"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,11 +105,14 @@ def open_model(
     path, limits = Path(path), limits or Limits()
     try:
         return _open(path, limits, dims or {}, sha256, to_run)
+    except MemoryOut as error:
+        raise MemoryOut(f"{path}: {error}") from error.__cause__
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error.__cause__
 
 
 def _open(path: Path, limits: Limits, dims: Mapping[str, int], expected: str, to_run: bool) -> OpenModel:
+    from workloads.counting.fits import check_operands
     from workloads.counting.shapes import read_tensors  # imports onnx, 0.25 s: only who opens a model pays
     from workloads.loading.external import embed
 
@@ -110,7 +120,7 @@ def _open(path: Path, limits: Limits, dims: Mapping[str, int], expected: str, to
     model = _parse(data, limits)
     nodes = model.graph.node
     if len(nodes) > limits.nodes:
-        raise ModelError(f"{len(nodes)} nodes; the limit is {limits.nodes}: raise `nodes` if you trust the file")
+        raise ModelError(f"{len(nodes)} nodes; the limit is {limits.nodes}")
     digest = hashlib.sha256(data)
     weights = embed(path, model, limits.file_bytes - len(data))
     for each in weights:
@@ -119,9 +129,12 @@ def _open(path: Path, limits: Limits, dims: Mapping[str, int], expected: str, to
         raise ModelError(f"has sha256 {digest.hexdigest()}, not {expected}: it is not the model that was meant")
     _check_operators(model, nodes, to_run)
     read = read_tensors(model, dims)
+    check_operands(nodes, read)
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(value.name for value in model.graph.input if value.name not in held)
-    asked = _check_memory(model, nodes, read, inputs, limits.memory_bytes, to_run)
+    asked = _asked_bytes(model, read, inputs, to_run)
+    if asked > (most := limits.memory_bytes):
+        raise MemoryOut(f"asks for {asked} bytes of memory; the limit is {most}: {RAISE_MEMORY}")
     properties = {entry.key: entry.value for entry in model.metadata_props}
     whole = _serialised(model) if weights else data
     return OpenModel(path, digest.hexdigest(), whole, model, read, asked, bool(weights), inputs, properties)
@@ -144,7 +157,7 @@ def _read(path: Path, limit: int) -> bytes:
     if not data:
         raise ModelError("the file is empty: an ONNX model was expected")
     if len(data) > limit:
-        raise ModelError(f"larger than {limit} bytes: raise `file_bytes` if you trust the file")
+        raise ModelError(f"larger than {limit} bytes, the limit: {RAISE_FILE}")
     return data
 
 
@@ -214,18 +227,18 @@ def _runtime_refuses(ir_version: int, opsets: tuple[tuple[str, int], ...]) -> st
     """Why the installed onnxruntime takes no model of these versions, found with one of a single Identity."""
     from onnx import helper
 
-    onnxruntime = load_onnxruntime()
-
     ends = [helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", ends[:1], ends[1:])
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
         imports = [helper.make_opsetid(*opset) for opset in opsets]
         probe = helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
-        onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        load_onnxruntime().InferenceSession(
+            probe.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's errors share no base of their own
-        return str(error).splitlines()[0][-200:]
+        text = str(error).splitlines()[0]
+        limit = _RUNTIME_LIMIT.search(text)
+        return limit.group() + "; export the model with an older one" if limit else text[-200:]
     return ""
 
 
@@ -237,21 +250,24 @@ def _runtime_operators() -> frozenset[str]:
     return frozenset(schema.name for schema in listed if schema.domain == "com.microsoft")
 
 
-def _check_memory(
-    model: Any, nodes: Iterable[Any], tensors: "Tensors", inputs: Iterable[str], limit: int, to_run: bool
-) -> int:
+def asked_bytes(model: OpenModel, dims: Mapping[str, int]) -> int:
+    """The memory counted for an open model whose free axes have other sizes; `OpenModel.asked_bytes` says what counts.
+
+    Raises ModelError for sizes that the graph does not take, or without a bound.
+    """
+    from workloads.counting.shapes import read_tensors
+
+    return _asked_bytes(model.proto, read_tensors(model.proto, dims), model.inputs, to_run=True)
+
+
+def _asked_bytes(model: Any, tensors: "Tensors", inputs: Iterable[str], to_run: bool) -> int:
     from workloads.counting.tensors import peak_bytes
     from workloads.loading.bounds import bounded
 
     for name in inputs:
         if tensors.shapes.get(name) is None:
             raise ModelError(f"input {name!r} has no shape: export the model with one")
-    sized = bounded(nodes, tensors, to_run=to_run)
+    sized = bounded(model.graph.node, tensors, to_run=to_run)
     constants = sum(sized.size_bytes(name) for name in sized.constants)
     results = [value.name for value in model.graph.output]
-    asked = constants + peak_bytes(model.graph.node, sized, results, views_are_free=False)
-    if asked > limit:
-        raise ModelError(
-            f"asks for {asked} bytes of memory; the limit is {limit}: raise `memory_bytes` if you trust it"
-        )
-    return asked
+    return constants + peak_bytes(model.graph.node, sized, results, views_are_free=False)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from workloads.errors import ModelError
+from workloads.errors import MemoryOut, ModelError
 from workloads.generated.architectures import PUBLISHED
-from workloads.loading.opening import GIB, Limits, OpenModel, digest_of, open_model
+from workloads.loading.opening import GIB, MAX_FILE_BYTES, RAISE_MEMORY, Limits, OpenModel, digest_of, open_model
 from workloads.loading.trial_child import Answer, Request
 from workloads.models import light_models, shipped_models
 
@@ -44,9 +44,10 @@ def open_tried(
     to_run: bool = True,
 ) -> OpenModel:
     """As `open_model`; a model that is not ours goes through a `trial` first. Raises ModelError as both do."""
-    if not is_ours(Path(path)):
-        sha256 = trial(path, limits, dims, sha256, batch=batch, to_run=to_run).sha256
-    return open_model(path, limits, dims, sha256, to_run=to_run)
+    known = our_digest(Path(path))
+    if not known:
+        known = trial(path, limits, dims, sha256, batch=batch, to_run=to_run).sha256
+    return open_model(path, limits, dims, sha256 or known, to_run=to_run)
 
 
 def trial(
@@ -82,13 +83,24 @@ def trial(
     return _judged(path, done, request)
 
 
-def is_ours(path: Path) -> bool:
-    """Whether the file's content is that of a model that ships, is generated, or lies in the onnx package."""
+def our_digest(path: Path) -> str:
+    """The sha256 of a file that has the content of a model that ships, is generated, or lies in the onnx package.
+
+    Empty for any other; one that is no plain file, or larger than a model can be, is not read at all.
+    """
     with contextlib.suppress(OSError):  # a file that is not there is nobody's: opening it says so
         size_bytes = path.stat().st_size
-        ours = [each for each in (shipped_models() | light_models()).values() if each.stat().st_size == size_bytes]
-        return digest_of(path) in {*map(digest_of, ours), *(each.sha256 for each in PUBLISHED.values())}
-    return False
+        if path.is_file() and size_bytes <= MAX_FILE_BYTES:
+            ours = [each for each in (shipped_models() | light_models()).values() if each.stat().st_size == size_bytes]
+            digest = digest_of(path)
+            if digest in {*map(digest_of, ours), *(each.sha256 for each in PUBLISHED.values())}:
+                return digest
+    return ""
+
+
+def is_ours(model: OpenModel) -> bool:
+    """Whether an open model is what `our_digest` knows: it may run at any batch, others as they were tried."""
+    return our_digest(model.path) == model.sha256
 
 
 def _child(request: bytes, wall_s: float) -> "subprocess.CompletedProcess[bytes]":
@@ -103,9 +115,7 @@ def _judged(path: Path | str, done: "subprocess.CompletedProcess[bytes]", reques
     if done.returncode < 0:
         number = -done.returncode
         if number == getattr(signal, "SIGXCPU", None):
-            text = (
-                f"took more than {request.limits.trial_cpu_s} s of processor time: raise `trial_cpu_s` if you trust it"
-            )
+            text = f"took more than {request.limits.trial_cpu_s} s of processor time, the limit"
             raise ModelError(f"{apart} {text}")
         hint = f"it may use {request.memory_bytes / GIB:.3g} GiB"
         raise ModelError(f"{apart} was killed by signal {number}, {signal.strsignal(number)} ({hint}): do not run it")
@@ -116,10 +126,11 @@ def _judged(path: Path | str, done: "subprocess.CompletedProcess[bytes]", reques
         raise ModelError(f"{apart} ended with exit code {done.returncode} and no answer: {said}") from error
     if answer.memory:
         most = f"{request.memory_bytes} bytes of memory" if answer.stage != "open" else "any model's file takes to read"
-        text = f"asked for more than {most} ({answer.stage}: {answer.problem}): raise `memory_bytes` if you trust it"
-        raise ModelError(f"{apart} {text}")
+        text = f"asked for more than {most} ({answer.stage}: {answer.problem}): {RAISE_MEMORY}"
+        raise MemoryOut(f"{apart} {text}")
     if answer.stage == "open":  # refused in so many words, the path first
-        raise ModelError(answer.problem.replace(os.path.abspath(path), str(path), 1))
+        refused = MemoryOut if answer.counted else ModelError
+        raise refused(answer.problem.replace(os.path.abspath(path), str(path), 1))
     if answer.stage != "done":
         raise ModelError(f"{apart} failed ({answer.stage}): {answer.problem}")
     return answer

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from workloads.errors import ModelError
+from workloads.errors import MemoryOut, ModelError
 from workloads.loading.opening import GIB, Limits, OpenModel, open_model
 from workloads.runtime import onnxruntime as load_onnxruntime
+from workloads.runtime import session_options
 
 # What onnxruntime and the C++ library say when memory is not to be had; the second is a vector's length beyond all
 MEMORY_WORDS = ("bad_alloc", "bad allocation", "llocat", "out of memory", "length_error", "max_size")
@@ -52,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stage: str
     problem: str = ""
     memory: bool = False  # the problem is memory that was not to be had
+    counted: bool = False  # the problem is memory that was counted before anything ran
     sha256: str = ""
     peak_bytes: int = 0  # resident memory at its most, above what was there before the model was loaded
     outputs: tuple[Made, ...] = ()
@@ -77,7 +79,8 @@ def _tried(request: Request) -> Answer:
         _limit_memory(request.memory_bytes)
         before = _status_bytes("VmRSS")
         stage = "load"
-        session = _session(onnxruntime, model.data)
+        options = session_options()  # one thread: its stack and arena count as asked
+        session = onnxruntime.InferenceSession(model.data, options, providers=["CPUExecutionProvider"])
         stage = "run"
         outputs = _outputs(session, model, request.batch)
     except Exception as error:  # onnxruntime's errors share no base of their own
@@ -85,17 +88,10 @@ def _tried(request: Request) -> Answer:
         memory = not isinstance(error, ModelError) and (
             isinstance(error, MemoryError) or any(word in said for word in MEMORY_WORDS)
         )
-        return Answer(stage=stage, problem=said[:MOST_SAID], memory=memory)
+        counted = isinstance(error, MemoryOut)
+        return Answer(stage=stage, problem=said[:MOST_SAID], memory=memory, counted=counted)
     peak_bytes = max(0, _status_bytes("VmHWM") - before)
     return Answer(stage="done", sha256=model.sha256, peak_bytes=peak_bytes, outputs=outputs)
-
-
-def _session(onnxruntime: Any, data: bytes) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a thread's stack and arena count as asked
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def _outputs(session: Any, model: OpenModel, batch: int) -> tuple[Made, ...]:

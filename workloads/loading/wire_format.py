@@ -36,7 +36,7 @@ def check_fields(data: bytes, descriptor: Any, most_fields: int) -> None:
         number, wire_type, first, last = found
         count += 1
         if count > most_fields:
-            raise ModelError(f"more than {most_fields} fields: raise `nodes` if you trust the file")
+            raise ModelError(f"more than {most_fields} fields, the limit")
         field = known.get(number)
         if field is None or wire_type != BYTES:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workloads import runtime
-from workloads.errors import ModelError
+from workloads.errors import MemoryOut, ModelError
 from workloads.loading.opening import OpenModel
 from workloads.providers import NVIDIA
 from workloads.scenery.scenes import Bands
@@ -18,10 +18,6 @@ from workloads.sessions import batch_is_free, fit, input_shapes
 
 # What onnxruntime, the C++ library, CUDA, cuBLAS and cuDNN say when memory is out (in lower case)
 OUT_OF_MEMORY = ("bad_alloc", "failed to allocate", "out of memory", "alloc_failed", "bfc_arena", "bad allocation")
-
-
-class MemoryOut(ModelError):
-    """A batch for which there is no memory."""
 
 
 class Bound:

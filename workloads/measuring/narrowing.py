@@ -47,7 +47,7 @@ def _folded(model: OpenModel, path: Path) -> Path:
     opset = max((each.version for each in model.proto.opset_import if each.domain in ("", "ai.onnx")), default=0)
     if opset < LEAST_OPSET:
         raise ModelError(f"it is of opset {opset}, and {LEAST_OPSET} is the least")
-    options = onnxruntime.SessionOptions()
+    options = runtime.session_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(model.data, options, providers=[PROVIDERS["cpu"]])

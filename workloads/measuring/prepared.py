@@ -3,17 +3,17 @@
 Rules: whatever can be refused is refused here, before anything is measured. No clock here: it comes as an argument.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 import msgspec
 
 from workloads.calibration import Timing
 from workloads.counting.graph import count
-from workloads.errors import ModelError
-from workloads.loading.opening import Limits, OpenModel, open_model
-from workloads.loading.trial import open_tried
-from workloads.measuring.bound import Bound, MemoryOut, largest_batch
+from workloads.errors import MemoryOut, ModelError
+from workloads.loading.opening import Limits, OpenModel, asked_bytes
+from workloads.loading.trial import is_ours, open_tried, trial
+from workloads.measuring.bound import Bound, largest_batch
 from workloads.measuring.narrowing import narrowed
 from workloads.models import find_model
 from workloads.providers import NVIDIA, RECORDS, open_session, placement
@@ -23,7 +23,6 @@ from workloads.tasks import ModelProfile
 MOST_BATCH = {"cpu": 32}  # a CPU's throughput hardly rises beyond; a GPU's does
 GPU_MOST_BATCH = 1024
 STREAM_BATCH = 8  # MultiStream's queries have as many samples
-MOST_MEMORY_BYTES = 2**50  # what `Limits` takes at most
 LEAST_CALLS = 3  # of which the median is taken
 WARM_CALLS = 2  # after the first: caches, clocks, and the kernels that a GPU's library tries out
 LEAST_GAIN = 1.02  # a larger batch that gives less than this more is as good as the last
@@ -39,7 +38,7 @@ class Prepared:
     def __init__(self, name: str, model: OpenModel, profile: ModelProfile, bound: Bound, ran: str) -> None:
         self.name, self.model, self.profile, self.bound, self.ran = name, model, profile, bound, ran
         self.nodes = placement(bound.session)
-        self.sample_bytes = 0  # of memory that one more in a batch is counted to take
+        self.ours = is_ours(model)
         self.batches: tuple[int, ...] = ()
         self.notes: list[str] = []
 
@@ -68,7 +67,6 @@ def prepare(name: str, how: How, tiles: Sequence[Bands]) -> Prepared:
     session = open_session(runs, how.provider, how.threads, RECORDS)
     made = Prepared(name, model, profile, Bound(name, model, session, how.provider, tiles), ran)
     made.bound.prepare(1)
-    made.sample_bytes = _sample_bytes(model, how) if made.bound.free else 0
     if profile.precision == "fp16" and ran == "fp32":
         made.notes.append(f"{name} is stored in fp16, but onnxruntime's CPU kernels compute it in fp32")
     if how.batches:
@@ -87,6 +85,12 @@ def free_axes(model: OpenModel) -> frozenset[str]:
     return frozenset(found - {""})
 
 
+def batch_axes(model: OpenModel) -> frozenset[str]:
+    """Names of the free first axes of the inputs: batches run along them, one inference being one place."""
+    free = model.tensors.free
+    return frozenset(name for key in free if key.endswith("[0]") for name in (key, free[key]))
+
+
 def runs_in(name: str, stored: str, how: How) -> str:
     """The precision that runs: as asked for, which may be narrower than a float32 file, else as stored.
 
@@ -103,15 +107,23 @@ def runs_in(name: str, stored: str, how: How) -> str:
     return how.precision or stored
 
 
-def _sample_bytes(model: OpenModel, how: How) -> int:
-    unlimited = msgspec.structs.replace(how.limits, memory_bytes=MOST_MEMORY_BYTES)
-    two = open_model(model.path, unlimited, {**how.dims, **{f"{each}[0]": 2 for each in model.inputs}}, model.sha256)
-    return max(0, two.asked_bytes - model.asked_bytes)
+def check_batch(made: Prepared, how: How, batch: int) -> None:
+    """Refuse a batch that asks for too much; that of a model which is not ours is tried apart before it is run here.
 
-
-def counted_bytes(made: Prepared, batch: int) -> int:
-    """Bytes of memory counted for a batch: constants, and the most activations alive at once."""
-    return made.model.asked_bytes + (batch - 1) * made.sample_bytes
+    Its memory is counted at that batch: from one to the next it may grow as any power. On a GPU, whose memory the
+    trial does not see, it is opened there and not run.
+    Raises MemoryOut where memory is the reason, ModelError for any other.
+    """
+    dims: Mapping[str, int] = {**how.dims, **{f"{each}[0]": batch for each in made.model.inputs}}
+    if not made.ours:
+        try:
+            trial(made.model.path, how.limits, dims, made.model.sha256, to_run=how.provider not in NVIDIA)
+        except ModelError as error:
+            kind = MemoryOut if isinstance(error, MemoryOut) else ModelError
+            raise kind(f"a batch of {batch}: {error}") from error
+    need_bytes, most_bytes = asked_bytes(made.model, dims), how.limits.memory_bytes
+    if need_bytes > most_bytes:
+        raise MemoryOut(f"{made.name}: a batch of {batch} asks for {need_bytes} bytes of memory; {most_bytes} at most")
 
 
 def _check_batches(made: Prepared, how: How) -> None:
@@ -120,13 +132,13 @@ def _check_batches(made: Prepared, how: How) -> None:
     for batch in made.batches[1:]:
         if not made.bound.free:
             made.bound.prepare(batch)  # which refuses it
-        need_bytes = counted_bytes(made, batch)
-        if need_bytes > how.limits.memory_bytes:
-            most = 1 + (how.limits.memory_bytes - made.model.asked_bytes) // max(1, made.sample_bytes)
+        try:
+            check_batch(made, how, batch)
+        except MemoryOut as error:
+            most = largest_batch(lambda size: _passes(made, how, size), fit, batch)
             raise MemoryOut(
-                f"{made.name}: a batch of {batch} asks for {need_bytes} bytes of memory, the limit is "
-                f"{how.limits.memory_bytes}; the largest batch that fits is {most} (--memory-bytes raises the limit)"
-            )
+                f"{error}; the largest batch that fits is {most} (--memory-bytes raises the limit)"
+            ) from error
         try:
             made.bound.prepare(batch)
         except MemoryOut as error:
@@ -134,6 +146,14 @@ def _check_batches(made: Prepared, how: How) -> None:
             raise MemoryOut(f"{error}; the largest batch that fits is {most}") from error
         made.bound.forget(batch)
         fit = batch
+
+
+def _passes(made: Prepared, how: How, batch: int) -> bool:
+    try:
+        check_batch(made, how, batch)
+    except MemoryOut:
+        return False
+    return True
 
 
 def _fits(bound: Bound, batch: int) -> bool:
@@ -174,10 +194,14 @@ def timings(
 
 
 def _worth(made: Prepared, how: How, found: list[Timing], batch: int, least_s: float, flat: int) -> bool:
-    if counted_bytes(made, batch) > how.limits.memory_bytes:
-        made.notes.append(f"{made.name}: a batch of {batch} would pass the limit of {how.limits.memory_bytes} bytes")
+    if 2.0 * found[-1].batch_s > least_s / 4 or (batch > STREAM_BATCH and flat >= 2):
         return False
-    return 2.0 * found[-1].batch_s <= least_s / 4 and not (batch > STREAM_BATCH and flat >= 2)
+    try:
+        check_batch(made, how, batch)
+    except ModelError as error:
+        made.notes.append(f"{made.name}: no batch of {batch} was measured: {error}")
+        return False
+    return True
 
 
 def time_batch(bound: Bound, batch: int, least_s: float, clock_s: Callable[[], float]) -> Timing:

@@ -8,7 +8,7 @@ No clock here: whoever measures passes one.
 
 import zlib
 from collections.abc import Callable, Sequence
-from math import expm1, log, sqrt
+from math import expm1, log
 
 import msgspec
 import numpy as np
@@ -132,14 +132,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 def upsets_per_s(per_bit_day: float, bits: int) -> float:
     """Flips a second in `bits` of memory."""
     return per_bit_day * bits / DAY_S
-
-
-def best_interval_s(upsets_per_s: float, scrub_s: float, score: float, loss_per_flip: float) -> float:
-    """The best interval while flips are few and a reload is short: sqrt(2 scrub_s score / (rate x loss)).
-
-    Young's rule for checkpoints, CACM 17(9) 530 (1974), with accuracy in the place of lost work.
-    """
-    return sqrt(2 * scrub_s * score / (upsets_per_s * loss_per_flip))
 
 
 def reload_s(size_bytes: int, cold_start_s: float, storage_bytes_per_s: float = STORAGE_BYTES_PER_S) -> float:

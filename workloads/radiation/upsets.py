@@ -5,6 +5,7 @@ initializers of numbers that operators compute with; shapes, axes and sizes, whi
 Bit 0 is the least significant one; ONNX stores little-endian (onnx.proto, TensorProto.raw_data).
 """
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -22,11 +23,15 @@ from workloads.streams import choices, exponentials, uniforms
 DAY_S = 86400.0
 # Bits of an element, and the first of its exponent's and its sign: IEEE 754-2019, table 3.5; whole numbers have a sign
 FORMATS = {"FLOAT": (32, 23, 31), "FLOAT16": (16, 10, 15), "INT8": (8, 7, 7), "UINT8": (8, 8, 8), "INT32": (32, 31, 31)}
+LAST_BIT = 31  # of the widest format
+_BITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
 # Inputs that say a size or a place and not a number to compute with
 SHAPERS = frozenset({
     "Reshape", "Resize", "Upsample", "Slice", "Pad", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "Range",
     "ConstantOfShape", "OneHot", "NonMaxSuppression", "Clip",
 })  # fmt: skip
+# Of those, the first input that is one, where that is not the second; Clip's are limits of what it computes with
+FIRST_SIZE = {"Range": 0, "ConstantOfShape": 0, "NonMaxSuppression": 2}
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,14 +109,30 @@ def _layers(model: Any) -> dict[str, str]:
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, node)
-    found = {}
+    sizes, found = _sizes(model), {}
     for name, kind in kinds.items():
         node = readers.get(name)
-        if kind not in FORMATS or node is None or node.op_type in SHAPERS:
+        if kind not in FORMATS or node is None or node.op_type in SHAPERS or name in sizes:
             continue
         while node.op_type in ("DequantizeLinear", "Transpose", "Identity", "Cast") and node.output[0] in readers:
             node = readers[node.output[0]]
         found[name] = node.name or node.output[0]
+    return found
+
+
+def _sizes(model: Any) -> set[str]:
+    """Tensors whose numbers become sizes or places, through whatever computes them: flipped they ask for any memory."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    shaping = [node for node in model.graph.node if node.op_type in SHAPERS - {"Clip"}]
+    rest = [name for node in shaping for name in node.input[FIRST_SIZE.get(node.op_type, 1) :]]
+    found: set[str] = set()
+    while rest:
+        name = rest.pop()
+        if name not in found:
+            found.add(name)
+            maker = makers.get(name)
+            if maker is not None and maker.op_type not in ("Shape", "Size"):  # those read no numbers
+                rest += maker.input
     return found
 
 
@@ -141,10 +162,12 @@ def _places(kind: str, bits: str) -> tuple[int, ...]:
     named = {"": (0, width), "mantissa": (0, exponent), "exponent": (exponent, sign), "sign": (sign, width)}
     if bits in named:
         return tuple(range(*named[bits]))
-    first, dash, last = bits.partition("-")
-    if not (first.isdecimal() and (last if dash else first).isdecimal()):
-        raise WorkloadError(f"bits {bits!r} cannot be: give 0-31, one number, exponent, mantissa or sign")
-    return tuple(range(int(first), min(int(last if dash else first) + 1, width)))
+    match = _BITS.fullmatch(bits)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if not first <= last <= LAST_BIT:
+        text = f"bits 0 to {LAST_BIT}, as 30 or 23-30; or exponent, mantissa, sign"
+        raise WorkloadError(f"bits {bits[:80]!r} cannot be: {text}")
+    return tuple(range(first, min(last + 1, width)))
 
 
 def draw(source: Generator, blocks: Sequence[Block], where: Sequence[tuple[int, tuple[int, ...]]], count: int) -> Flips:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from emulator.calibration import doubts, measure, request
 from emulator.calibration.processor import Roofs, processor
 from emulator.calibration.report import FIGURES
 from emulator.calibration.request import Wanted
@@ -17,6 +18,7 @@ from emulator.cli import main
 from emulator.processor_file import read, text
 from workloads.calibration import Calibration, Timing
 from workloads.counting.graph import profile
+from workloads.measuring import prepared
 from workloads.measuring.device import Device
 from workloads.measuring.loadgen import MLPERF, SCENARIOS
 from workloads.measuring.prepared import How
@@ -104,8 +106,35 @@ def test_a_person_reads_tables_and_what_was_short(orbitmesh: Callable[..., Any])
         "roofs: fp32",
         "CPUExecutionProvider",
         "short: MLPerf's rules",
+        "662 queries (MultiStream)",
+        "for 1,024 queries (SingleStream)",
     ):
         assert said in out
+
+
+def test_the_latency_bound_is_marked_as_a_guess_until_one_is_given(
+    calibrated: tuple[Path, dict[str, Any]], orbitmesh: Callable[..., Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(request, "LATENCY_BOUND_S", 0.02)  # a run lasts ten
+    quick = ("cloud-screen", *QUICK[:-2], "--scenario", "Server")
+    code, out, _ = orbitmesh("calibrate", *quick, "--out", "guessed.toml")
+    assert code == 0
+    assert "Server, p99 <= 20 ms [guess]" in out
+    assert "calibrations.load.server_bound_s" in read(tmp_path / "guessed.toml").guesses
+    _, given = calibrated
+    assert "calibrations.load.server_bound_s" not in given["processor"]["guesses"]
+
+
+def test_a_busy_host_is_told_on_screen_and_in_the_file(
+    orbitmesh: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubts, "MOST_TAIL", 0.0)  # no host is as steady as that
+    files = ("--scenario", "SingleStream", "--out", "busy.toml")
+    _, out, _ = orbitmesh("calibrate", "cloud-screen", *QUICK, *files)
+    assert "cloud-screen: SingleStream's latency at 90 % is" in out
+    (found,) = read(tmp_path / "busy.toml").calibrations
+    assert "times the median of a batch of 1" in found.measured
 
 
 def test_int8_is_the_same_model_quantised_here(orbitmesh: Callable[..., Any]) -> None:
@@ -130,8 +159,11 @@ def test_int8_is_the_same_model_quantised_here(orbitmesh: Callable[..., Any]) ->
         (("--scenario", "Offline,Online"), "--scenario is 'Online'"),
         (("--seed", "-1"), "--seed is -1"),
         (("--queries", "-1"), "--queries is -1"),
-        (("--dim", "rows"), "--dim 'rows'"),
+        (("--dim", "rows"), "--dim rows: give NAME=SIZE"),
+        (("--dim", "rows=2", "--dim", "rows=3"), "rows is given twice"),
+        (("--dim", "rows=2147483648"), "a size is 1 to 2147483647"),
         (("--dim", "rows=3"), "--dim rows: no such free axis; there are bands[0], batch"),
+        (("--dim", "batch=8"), "--dim batch: is the first axis, the batch, whose sizes --batch gives"),
         (("--memory-bytes", "0"), "memory-bytes"),
         (("--rules", "mlperf", "--duration", "5"), "--rules mlperf brings its own"),
         (("--out", "host.txt"), "ends in .toml"),
@@ -193,3 +225,44 @@ def test_a_model_of_one_s_own_without_any_product_is_measured(orbitmesh: Callabl
     found = orbitmesh("calibrate", name, *QUICK, "--scenario", "Offline", "--json").document["models"][0]
     assert found["ops"] == 0
     assert np.isfinite(found["scenarios"]["Offline"]["samples_per_s"])
+
+
+def test_a_folder_for_plots_that_cannot_be_is_refused_before_anything_is_measured(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure.Bench, "prepare", lambda *_: pytest.fail("it went to work"))
+    (tmp_path / "file").write_text("mine")
+    told = refused("calibrate", "cloud-screen", "--plot", "file/plots", "--out", "host.toml")
+    assert "--plot file/plots: cannot be written" in told
+
+
+class Ticking:
+    """A clock that moves a millisecond each time it is read, and a counter of its seconds times 10 W."""
+
+    source = "a counter of 10 W"
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+    def read_j(self) -> float:
+        return 10.0 * self.now_s
+
+
+def test_energy_is_that_of_the_round_that_counts(
+    orbitmesh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking = Ticking()
+    monkeypatch.setattr(measure, "wall_s", ticking)
+    monkeypatch.setattr(measure, "counter", lambda *_: (ticking, ""))
+    best = Timing(batch=1, batch_s=1.0 / 800, samples=9)  # 42 calls are asked for, and take less than the 50 ticks
+    monkeypatch.setattr(prepared, "best", lambda timings: best)
+    quick = ("cloud-screen", *QUICK, "--scenario", "Offline", "--json")
+    (found,) = orbitmesh("calibrate", *quick).document["models"]
+    offline = found["scenarios"]["Offline"]
+    assert offline["duration_s"] * offline["samples_per_s"] > 42.5  # it was run again
+    assert found["power_w"] == pytest.approx(10.0, rel=0.05)  # a tick of fifty lies between the counter and the clock
+    assert found["joules_per_inference"] == pytest.approx(10.0 / offline["samples_per_s"], rel=0.05)

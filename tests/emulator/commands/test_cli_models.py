@@ -35,6 +35,7 @@ def test_the_table_says_what_is_untrained_and_that_scenes_are_synthetic(orbitmes
     assert (code, err) == (0, "")
     assert "SYNTHETIC" in out
     assert "untrained" in out
+    assert "one byte of a report" in " ".join(out.split())
     for name in (*shipped_models(), *PUBLISHED):
         assert f" {name} " in out
 

@@ -81,6 +81,8 @@ def test_every_model_is_there_with_what_it_asks_of_a_scene(orbitmesh: Callable[.
     by_name = {model["name"]: model for model in found["models"]}
     told = " ".join(found["notes"])
     assert all(name in by_name or name in told for name in shipped_models() | light_models())
+    assert not {"captions", "captions-int8"} & set(by_name)  # an inference is one byte of their answer
+    assert sum("one byte of a report" in note for note in found["notes"]) == 2
     resnet = by_name["light-resnet50"]
     assert resnet["inferences"] == ceil(TILES * 128**2 / 224**2)  # the same pixels in larger tiles
     assert resnet["ops_per_raw_byte"] == pytest.approx(RESNET50_OPS * resnet["inferences"] / 221_112_500, rel=0.02)
@@ -90,6 +92,67 @@ def test_every_model_is_there_with_what_it_asks_of_a_scene(orbitmesh: Callable[.
     even = saved_s / 221_112_500 / (orbit["job_s"] - ground["job_s"]) * resnet["ops"]
     assert resnet["at"]["break_even_ops_per_raw_byte"] == pytest.approx(even, rel=1e-9)
     assert resnet["at"]["wins"] == ("orbit" if resnet["ops_per_raw_byte"] < even else "ground")
+
+
+def test_a_generated_architecture_is_the_scenarios_own_model(
+    orbitmesh: Callable[..., Any], short: str, tmp_path: Path
+) -> None:
+    (tmp_path / short).write_text(SCENARIO + 'model = "mobilenet-v2"\n')
+    done = orbitmesh("compare", short, "--ground", "h100", "--policies", "onboard", "--json", "--no-plots")
+    own = done.document["crossover"]["models"][0]
+    assert (done.document["crossover"]["model"], own["name"]) == ("mobilenet-v2", "mobilenet-v2")
+    assert own["ops"] == pytest.approx(2 * 0.3008e9 * TILES, rel=0.01)  # torchvision's multiply-accumulates, each tile
+    fewer = ceil(TILES * 128**2 / 224**2)
+    assert f"mobilenet-v2 runs {TILES:,} times a scene" in " ".join(done.document["crossover"]["notes"])
+    assert f"would cover the 128 x 128 tiles of the others with {fewer:,}" in " ".join(
+        done.document["crossover"]["notes"]
+    )
+    runs = {model["name"]: model["inferences"] for model in done.document["crossover"]["models"]}
+    assert (runs["cloud-screen"], runs["light-resnet50"]) == (TILES, fewer)  # whatever the scenario's own model takes
+
+
+def test_a_pipeline_is_told_not_to_be_in_it(orbitmesh: Callable[..., Any], short: str, tmp_path: Path) -> None:
+    (tmp_path / short).write_text(SCENARIO + '[[pipeline.stages]]\nname = "screen"\nmodel = "cloud-screen"\n')
+    done = orbitmesh("compare", short, "--ground", "h100", "--policies", "onboard", "--no-plots")
+    assert "of single models, not of the scenario's pipeline" in " ".join(done.out.split())
+
+
+def test_models_that_only_the_processors_know_are_in_it_once(
+    orbitmesh: Callable[..., Any], short: str, tmp_path: Path
+) -> None:
+    before, measured = host().split("[[processor.calibrations]]")
+
+    def of(name: str, sha256: str, input_bytes: int) -> str:
+        lines = []
+        for line in measured.split("\n"):
+            line = f'sha256 = "{sha256}"' if line.startswith("sha256") else line
+            line = f'name = "{name}"' if line.startswith("name") else line
+            lines.append(f"input_bytes = {input_bytes}" if line.startswith("input_bytes") else line)
+        return "[[processor.calibrations]]" + "\n".join(lines)
+
+    shipped = "[[processor.calibrations]]" + measured
+    large, same_name, no_image = (
+        of("model.onnx", "a" * 64, 602_112),
+        of("vessels", "b" * 64, 262_144),
+        of("x", "c" * 64, 8),
+    )
+    (tmp_path / "host.toml").write_text(before + shipped + large + same_name)
+    (tmp_path / "orbit.toml").write_text(before + large + no_image)
+    done = orbitmesh("compare", short, "--ground", "host.toml", "--orbit", "orbit.toml", "--json", "--no-plots")
+    assert (done.code, done.err) == (0, "")
+    models = done.document["crossover"]["models"]
+    names = [model["name"] for model in models]
+    assert len(set(names)) == len(names)
+    only = {model["name"]: model for model in models if model["from_calibration"]}
+    assert set(only) == {"model.onnx", "vessels bbbbbbbb", "x"}
+    assert only["model.onnx"]["inferences"] == ceil(TILES * 128**2 / 224**2)  # 602,112 = 224 x 224 x 3 x 4 bytes
+    assert only["vessels bbbbbbbb"]["inferences"] == only["x"]["inferences"] == TILES
+    at = only["model.onnx"]["at"]
+    assert (at["ground"]["basis"], at["orbit"]["basis"]) == ("calibrated", "calibrated")
+    assert (only["x"]["at"]["ground"]["basis"], only["x"]["at"]["orbit"]["basis"]) == ("scaled", "calibrated")
+    told = orbitmesh("compare", short, "--ground", "host.toml", "--policies", "onboard", "--no-plots").out
+    assert "model.onnx +" in told
+    assert "+ known from a processor's calibration alone" in " ".join(told.split())
 
 
 def test_sweeps_go_from_the_orbit_to_the_ground(orbitmesh: Callable[..., Any], short: str) -> None:
@@ -129,6 +192,16 @@ def test_people_get_a_table_and_a_plot(
     assert (folder / "crossover.svg").read_text(encoding="utf-8").count("<path") > 50
 
 
+def test_a_long_name_does_not_cut_the_legend_off(
+    orbitmesh: Callable[..., Any], short: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.plots.draw", lambda *_: [])
+    (tmp_path / "host.toml").write_text(host().replace('name = "host"', 'name = "the-server-under-the-desk"', 1))
+    assert orbitmesh("compare", short, "--ground", "host.toml", "--policies", "onboard").code == 0
+    image = matplotlib.image.imread(tmp_path / "orbitmesh-out" / "short" / "crossover.png")[..., :3]
+    assert (image[:, [0, -1]] > 0.98).all()
+
+
 def test_nothing_is_added_where_it_was_not_asked_for(orbitmesh: Callable[..., Any], quick: str) -> None:
     done = orbitmesh("compare", quick, "--policies", "onboard", "--json", "--no-plots")
     assert "crossover" not in done.document
@@ -139,7 +212,10 @@ def test_a_scenario_without_passes_or_scenes_says_so(orbitmesh: Callable[..., An
     done = orbitmesh("compare", "brief.toml", "--ground", "h100", "--no-plots")
     assert done.code == 0
     assert "no crossover: " in done.out
-    assert orbitmesh("compare", "brief.toml", "--ground", "h100", "--json", "--no-plots").document["crossover"] is None
+    document = orbitmesh("compare", "brief.toml", "--ground", "h100", "--json", "--no-plots").document
+    assert document["crossover"] is None
+    (why,) = [note for note in document["notes"] if note.startswith("no crossover: ")]
+    assert why in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_the_document_adds_up(orbitmesh: Command) -> None:
     assert told["ops_per_byte"] == pytest.approx(told["ops"] / moved_bytes)
 
 
+def test_an_inference_of_a_decoder_is_said_to_be_one_byte(orbitmesh: Command) -> None:
+    assert "one inference is one byte of a report" in orbitmesh("inspect", "captions").out
+    assert "report" not in orbitmesh("inspect", "cloud-screen").out
+
+
 def test_predictions_are_those_of_the_processors(orbitmesh: Command) -> None:
     told = orbitmesh("inspect", "light-resnet50", "--json", "--batch", "64").document
     counted = profile(find_model("light-resnet50"))

@@ -1,13 +1,12 @@
 """The three plots of `compare`: PNG and SVG, whole, not blank, the same each time, and nothing else beside them."""
 
+import importlib.util
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from emulator import plots
 
 PLOTS = ("insight", "bytes-and-operations", "orbit")
 FILES = sorted(f"{name}.{suffix}" for name in PLOTS for suffix in ("png", "svg"))
@@ -58,12 +57,19 @@ def test_names_are_drawn_as_they_are(orbitmesh: Callable[..., Any], tmp_path: Pa
 def test_no_matplotlib_no_plots_but_the_figures(
     orbitmesh: Callable[..., Any], quick: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
-    assert not plots.available()
-    monkeypatch.setattr(plots, "available", lambda: False)
-    done = orbitmesh("compare", quick, "--policies", "onboard", "--json")
-    assert done.code == 0
-    assert done.document["plots"] == []
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    calibrate = ("--duration", "0.05", "--threads", "1", "--batch", "1", "--scenario", "SingleStream")
+    for command, drawn in (
+        (("compare", quick, "--policies", "onboard"), "plots"),
+        (("inspect", "cloud-screen", "--plot", "p"), "plots"),
+        (("upset", "cloud-screen", "--plot", "p", "--trials", "1", "--scenes", "1", "--rate", "0"), "plots"),
+        (("calibrate", "cloud-screen", "--plot", "p", *calibrate), "files"),
+    ):
+        done = orbitmesh(*command, "--json")
+        assert done.code == 0
+        assert done.err == "orbitmesh: no plots: matplotlib is not installed; pip install 'orbitmesh[plot]'\n"
+        assert done.document[drawn] == []
     assert [path.name for path in tmp_path.iterdir()] == ["quick.toml"]
 
 
