@@ -66,7 +66,7 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
     files |= set() if loaded.ground is not None else {station.processor for station in scenario.stations}
     for name in sorted(filter(is_file, files)):
         used = named(name, loaded.folder)
-        notes.append(f"processor {used.name}: from {name}, {len(used.calibrations)} models measured")
+        notes.append(f"processor {used.name}: from {name}, {len(used.calibrations)} {'model' if len(used.calibrations) == 1 else 'models'} measured")
     for name, processor in processors.items():
         if processor.guesses:
             notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
@@ -81,7 +81,7 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
             measured_in = processor.job(model, 1, 1, world.settings.precision).measured_in
             if measured_in and measured_in != runs:
                 notes.append(
-                    f"processor {name}: {model.name} in {runs} is scaled from another precision: only {measured_in} was "
-                    "measured there, and no gain is assumed [guess]"
+                    f"processor {name}: {model.name} in {runs} is scaled from another precision: {measured_in} was "
+                    "measured there, no gain is assumed [guess]"
                 )
     return notes

@@ -34,7 +34,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One processor: seconds of one inference and of one batch, what bounds each, and inferences per second.
 
     `bound` is compute, memory or launch by roofline, or `measured` where the model itself was calibrated; `basis` says
-    which. `measured_in` is the precision of the calibration used, "" where there is none. `fits` is whether weights and one batch's activations fit into its memory.
+    which. `measured_in` is the precision of the calibration used, "" where there is none. `fits` is whether weights and
+    one batch's activations fit into its memory.
     """
 
     name: str

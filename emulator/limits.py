@@ -27,7 +27,7 @@ def size_bytes(text: str) -> int:
     if match is None or match[3] not in UNITS:
         raise argparse.ArgumentTypeError(f"{text[:80]!r} is no size: give bytes, or such as 4GiB, 500MB")
     fraction = match[2] or ""
-    return int(match[1] + fraction) * UNITS[match[3]] // 10 ** len(fraction)
+    return int(match[1] + fraction) * UNITS[match[3]] // int(10 ** len(fraction))
 
 
 def limits(options: argparse.Namespace) -> "Limits":

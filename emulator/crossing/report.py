@@ -196,7 +196,8 @@ def _kept(way: Way) -> str:
 
 
 def _median(value_s: float | None, answered: float) -> str:
-    return f"{'none, under half' if value_s is None else seconds(value_s)} ({percent(answered)} answered)"
+    share = percent(answered)
+    return f"under half answered ({share})" if value_s is None else f"{seconds(value_s)} ({share} answered)"
 
 
 def _won(sweep: Sequence[Sweep], models: int, by: str) -> str:

@@ -1,14 +1,14 @@
 """How much work a study of bit flips is: what is done unless asked otherwise, and how long it will take.
 
-Rules: how many trials and scenes depends on the model's counted operations alone, so that the same call does the same on
-every host; how long that takes is told after the first trial, by the clock that is passed.
+Rules: how many trials and scenes depends on the model's counted operations alone, so that the same call does the same
+on every host; how long that takes is told after the first trial, by the clock that is passed.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 TRIALS, SCENES = 8, 32  # of each kind, and of each trial: two minutes of two cores for every model that ships
-MOST_OPS = 5e12  # unless asked otherwise: the largest model that ships takes 3e12; a minute or more of two cores [guess]
+MOST_OPS = 5e12  # unless asked otherwise: the largest that ships takes 3e12; a minute or more of two cores [guess]
 TOLD_ABOVE_S = 10.0  # a shorter wait needs no estimate
 
 
@@ -30,8 +30,8 @@ class Effort(NamedTuple):
         if not self.cut:
             return []
         return [
-            f"a large model: {self.trials} trials of each kind on {self.scenes} scenes, where smaller ones get {TRIALS} on "
-            f"{SCENES}; --trials and --scenes ask for more [guess]"
+            f"a large model: {self.trials} {'trial' if self.trials == 1 else 'trials'} of each kind on {self.scenes} "
+            f"{'scene' if self.scenes == 1 else 'scenes'}, usually {TRIALS} on {SCENES}; --trials, --scenes ask for more"
         ]
 
 

@@ -147,7 +147,8 @@ def test_plots_are_drawn_as_png_and_svg(tmp_path: Path, capsys: pytest.CaptureFi
     ("arguments", "said"),
     [
         (["none-such"], "no model 'none-such'"),
-        (["cloud-screen", "--bits", "99"], "no weight has bits '99'"),
+        (["cloud-screen", "--bits", "99"], "bits '99' cannot be: bits 0 to 31"),
+        (["cloud-screen", "--bits", "30-23"], "bits '30-23' cannot be: bits 0 to 31"),
         (["cloud-screen", "--layer", "nowhere"], "the layers are"),
         (["cloud-screen", "--flips", "-1"], "--flips -1 cannot be"),
         (["cloud-screen", "--trials", "0"], "--trials 0 cannot be"),

@@ -82,7 +82,7 @@ def test_a_similar_model_is_scaled_by_roofline() -> None:
     """The measured one reaches 20 % at batch 1 and 40 % at batch 8 of the half that the roofline has."""
     known = measured(model("known", ops=1000), (1, 10e-3), (8, 40e-3))
     job = host(known).job(model("asked", ops=3000), 1, 1, "fp32")
-    assert (job.basis, job.bound) == ("scaled", "measured")
+    assert (job.basis, job.bound, job.measured_in) == ("scaled", "compute", "fp32")
     assert job.duration_s == pytest.approx(30e-3)  # 2 ms by roofline, measured at 10; so 6 ms become 30
     assert host(known).job(model("asked", ops=3000), 16, 8, "fp32").duration_s == pytest.approx(240e-3)
 
@@ -121,6 +121,23 @@ def test_one_of_the_same_precision_comes_before_a_nearer_one_of_another() -> Non
     assert both.job(asked, 1, 1, "fp32").duration_s == pytest.approx(4e-3)  # other: twice its roofline of 128 ms
     only = host(measured(twin, (1, 1e-3), precision="int8"), peak_ops_per_s=rates)
     assert only.job(asked, 1, 1, "fp32").basis == "scaled"
+
+
+def test_a_narrower_precision_than_the_measured_one_gains_nothing() -> None:
+    """Float32: 1,000 operations measured in 10 ms; in int8 the host may peak four times as high, which proves nothing."""
+    rates = {"fp32": 1e6, "int8": 4e6}
+    float_only = host(measured(model("m", moved_bytes=0), (1, 10e-3)), peak_ops_per_s=rates)
+    job = float_only.job(model("twin", ops=3000, moved_bytes=0, precision="int8"), 1, 1, "int8")
+    assert (job.precision, job.basis, job.measured_in) == ("int8", "scaled", "fp32")
+    assert job.duration_s == pytest.approx(30e-3)
+    assert host(peak_ops_per_s=rates).job(model("other"), 1, 1, "int8").measured_in == ""
+
+
+def test_a_wider_precision_than_the_measured_one_is_as_much_slower_as_its_peak_is_lower() -> None:
+    seen = model("m", moved_bytes=0, precision="int8")
+    int8_only = host(measured(seen, (1, 10e-3), precision="int8"), peak_ops_per_s={"fp32": 1e6, "int8": 4e6})
+    job = int8_only.job(model("asked", moved_bytes=0), 1, 1, "fp32")
+    assert (job.precision, job.duration_s) == ("fp32", pytest.approx(40e-3))
 
 
 sizes = st.integers(1, 10**12)

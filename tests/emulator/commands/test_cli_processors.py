@@ -1,5 +1,6 @@
 """`orbitmesh processors`, and scenarios whose nodes compute with a processor file of their own."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def test_processors_are_listed_with_their_validation(orbitmesh: Command, tmp_pat
     assert msgspec.convert(document["processors"][0], Processor) == preset("tbc-744")
     assert {row["model"] for row in document["validation"]} == {"ResNet-50", "BERT-Large", "RetinaNet", "GPT-J-6B"}
     shown = orbitmesh("processors", "host.toml").out
-    assert "1 models" in shown
+    assert "1 model " in shown
+    assert "1 models" not in shown
     assert "fitted: a constant of ours comes from this row" in shown
     assert "[guess]" in shown
 
@@ -142,7 +144,14 @@ def test_a_language_model_is_predicted_on_every_processor(orbitmesh: Command, tm
     assert set(found) == {*presets(), "this host"}
     assert found["this host"] is None  # it has no rate for fp16
     assert all(each["bound"] == "memory" for name, each in found.items() if name != "this host")
-    assert "no rate for fp16" in orbitmesh(*asked).out
+    # 16e9 bytes less 4.27e9 of weights, over 1,152 tokens x 131,072 bytes
+    assert (found["orin-nx"]["batch"], found["orin-nx"]["most_batch"]) == (4, 77)
+    shown = orbitmesh(*asked).out
+    assert "no rate for fp16" in shown
+    assert "sequences that fit" in shown
+    assert re.search(r"orin-nx\W+memory\W+77\W+4\W", shown)
+    assert "- orin-nx: " in shown
+    assert "[guess]" in shown
 
 
 @pytest.mark.parametrize(

@@ -237,3 +237,15 @@ def test_processors_that_cannot_be_are_refused(
     message = refused("compare", short, option, given)
     assert option in message
     assert told in message
+
+
+def test_the_share_that_is_answered_is_that_of_the_run_itself(
+    orbitmesh: Callable[..., Any], short: str, tmp_path: Path
+) -> None:
+    """Some stations have more passes than they can infer: what they do not get done is in no other station's queue."""
+    (tmp_path / "host.toml").write_text(host().replace("0.016", "0.032").replace("0.096", "0.192"))  # 13 s a scene
+    found = orbitmesh("compare", short, "--ground", "host.toml", "--policies", "bent-pipe", "--json", "--no-plots")
+    tasks, crossover = found.document["policies"][0]["tasks"], found.document["crossover"]
+    assert 0 < tasks["done"] < tasks["captured"]
+    assert crossover["loaded_ground_answered"] * tasks["captured"] == pytest.approx(tasks["done"], rel=0.02)
+    assert crossover["models"][0]["at"]["ground"]["limit"] == "compute"
