@@ -66,7 +66,8 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
     files |= set() if loaded.ground is not None else {station.processor for station in scenario.stations}
     for name in sorted(filter(is_file, files)):
         used = named(name, loaded.folder)
-        notes.append(f"processor {used.name}: from {name}, {len(used.calibrations)} {'model' if len(used.calibrations) == 1 else 'models'} measured")
+        count = len(used.calibrations)
+        notes.append(f"processor {used.name}: from {name}, {count} model{'' if count == 1 else 's'} measured")
     for name, processor in processors.items():
         if processor.guesses:
             notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")

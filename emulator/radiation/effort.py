@@ -31,7 +31,7 @@ class Effort(NamedTuple):
             return []
         return [
             f"a large model: {self.trials} {'trial' if self.trials == 1 else 'trials'} of each kind on {self.scenes} "
-            f"{'scene' if self.scenes == 1 else 'scenes'}, usually {TRIALS} on {SCENES}; --trials, --scenes ask for more"
+            f"{'scene' if self.scenes == 1 else 'scenes'}, usually {TRIALS} on {SCENES}; --trials, --scenes for more"
         ]
 
 

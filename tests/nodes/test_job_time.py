@@ -124,7 +124,7 @@ def test_one_of_the_same_precision_comes_before_a_nearer_one_of_another() -> Non
 
 
 def test_a_narrower_precision_than_the_measured_one_gains_nothing() -> None:
-    """Float32: 1,000 operations measured in 10 ms; in int8 the host may peak four times as high, which proves nothing."""
+    """Float32: 1,000 operations measured in 10 ms; that int8 may peak four times as high proves nothing."""
     rates = {"fp32": 1e6, "int8": 4e6}
     float_only = host(measured(model("m", moved_bytes=0), (1, 10e-3)), peak_ops_per_s=rates)
     job = float_only.job(model("twin", ops=3000, moved_bytes=0, precision="int8"), 1, 1, "int8")

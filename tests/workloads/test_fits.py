@@ -15,12 +15,10 @@ F32, U8, I32 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT32
 SCALES = {"s": np.float32(0.1), "z": np.uint8(0), "t": np.float32(0.1), "w0": np.int8(0)}
 
 
-def save(
-    folder: Path, kind: str, shape: list[Any], kernel: list[int], domain: str = "", **attributes: int
-) -> Path:
-    """A model of one node: an input x of `shape`, constants w of shape `kernel`, quantised ones where the node takes them."""
+def save(folder: Path, kind: str, shape: list[Any], kernel: list[int], domain: str = "", **attributes: int) -> Path:
+    """A model of one node: an input x of `shape` and weights w of shape `kernel`, quantised where the node is."""
     quantised = kind in ("QLinearConv", "ConvInteger", "MatMulInteger", "QLinearMatMul", "QGemm")
-    held = {"w": np.ones(kernel, np.int8 if quantised else np.float32)}
+    held: dict[str, Any] = {"w": np.ones(kernel, np.int8 if quantised else np.float32)}
     fed = ["x", "w"]
     if kind in ("QLinearConv", "QLinearMatMul"):
         fed, held = ["x", "s", "z", "w", "t", "w0", "s", "z"], held | SCALES
@@ -30,7 +28,9 @@ def save(
     made = I32 if kind.endswith("Integer") else U8 if kind.startswith("QLinear") else F32
     ends = [helper.make_tensor_value_info("x", U8 if quantised else F32, shape)]
     out = [helper.make_tensor_value_info("y", made, None)]
-    graph = helper.make_graph([node], "g", ends, out, [numpy_helper.from_array(np.asarray(v), k) for k, v in held.items()])
+    graph = helper.make_graph(
+        [node], "g", ends, out, [numpy_helper.from_array(np.asarray(v), k) for k, v in held.items()]
+    )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     path = folder / "model.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
@@ -62,7 +62,7 @@ def test_operands_that_do_not_fit_are_refused_with_node_and_shapes(
     kind: str, shape: list[int], kernel: list[int], domain: str, attributes: dict[str, int], tmp_path: Path
 ) -> None:
     path = save(tmp_path, kind, shape, kernel, domain, **attributes)
-    with pytest.raises(ModelError, match="shapes (do not fit|contradict each other) at") as told:
+    with pytest.raises(ModelError, match=r"shapes (do not fit|contradict each other) at") as told:
         open_model(path)
     assert f"{kind} 'the-node'" in str(told.value)
 
@@ -70,7 +70,9 @@ def test_operands_that_do_not_fit_are_refused_with_node_and_shapes(
 def test_the_refusal_says_both_shapes_and_what_meets_what(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as told:
         open_model(save(tmp_path, "Conv", [1, 4, 8, 8], [6, 7, 3, 3]))
-    said = "Conv 'the-node': 'x' [1, 4, 8, 8] and 'w' [6, 7, 3, 3]: 4 channels come in, the kernel takes 7 in each of 1 "
+    said = (
+        "Conv 'the-node': 'x' [1, 4, 8, 8] and 'w' [6, 7, 3, 3]: 4 channels come in, the kernel takes 7 in each of 1 "
+    )
     assert said in str(told.value)
 
 

@@ -37,12 +37,16 @@ def test_a_known_provider_that_is_not_installed_says_what_it_needs() -> None:
 def test_a_silent_fall_back_to_the_cpu_is_an_error(cuda_listed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = cuda_listed.InferenceSession
     monkeypatch.setattr(cuda_listed, "InferenceSession", lambda source, options, **_: real(source, options))
-    with pytest.raises(ModelError, match=r"does not initialise: onnxruntime fell back to CPU.*libraries.*driver") as told:
+    with pytest.raises(
+        ModelError, match=r"does not initialise: onnxruntime fell back to CPU.*libraries.*driver"
+    ) as told:
         open_session(open_model(SCREEN), "cuda")
     assert "onnxruntime-gpu" not in str(told.value)  # it is there already
 
 
-@pytest.mark.parametrize(("long", "short"), [("CUDAExecutionProvider", "cuda"), ("cpuexecutionprovider", "cpu"), ("CPU", "cpu")])
+@pytest.mark.parametrize(
+    ("long", "short"), [("CUDAExecutionProvider", "cuda"), ("cpuexecutionprovider", "cpu"), ("CPU", "cpu")]
+)
 def test_onnxruntime_s_own_name_of_a_provider_is_answered_with_ours(long: str, short: str) -> None:
     with pytest.raises(ModelError, match=f"there is no provider '{long}': did you mean '{short}'"):
         known(long)

@@ -156,7 +156,10 @@ def test_int8_is_the_same_model_quantised_here(orbitmesh: Callable[..., Any]) ->
         (("--threads", "-2"), "--threads is -2"),
         (("--threads", "100000"), "the cores it may use"),
         (("--provider", "CUDAExecutionProvider"), "did you mean 'cuda'"),
-        (("--file-bytes", "1000"), "larger than 1000 bytes, the limit: `inspect` and `calibrate` take more with --file-bytes"),
+        (
+            ("--file-bytes", "1000"),
+            "larger than 1000 bytes, the limit: `inspect` and `calibrate` take more with --file-bytes",
+        ),
         (("--file-bytes", "2GiB"), "--file-bytes 2147483648 cannot be"),
         (("--duration", "nan"), "--duration is nan"),
         (("--latency-bound", "0"), "--latency-bound is 0"),

@@ -51,7 +51,7 @@ def test_a_satellite_computes_with_a_file(orbitmesh: Command, mine: Command) -> 
     assert row["job_basis"] == {"calibrated": inferred}
     assert inferred > 0
     assert (row["energy_j"], row["energy"]["orbit_compute_j"], row["joules_per_inference"]) == (None, None, None)
-    assert "processor this host: from host.toml, 1 models measured" in row["notes"]
+    assert "processor this host: from host.toml, 1 model measured" in row["notes"]
     assert "processor this host: its power is not known, so neither is energy" in row["notes"]
 
 

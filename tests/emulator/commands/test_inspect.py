@@ -199,6 +199,57 @@ def test_a_calibration_is_taken_before_the_roofline(orbitmesh: Command, tmp_path
     assert (row["basis"], row["bound"]) == ("calibrated", "measured")
 
 
+def test_scaling_across_precisions_is_said_and_gains_nothing(orbitmesh: Command, tmp_path: Path) -> None:
+    """Only the float model was measured, on a host whose int8 peak is four times as high."""
+    measured = Calibration(
+        profile=profile(find_model("cloud-screen")), precision="fp32", provider="cpu", threads=1,
+        timings=(Timing(batch=1, batch_s=0.004, samples=100),),
+    )  # fmt: skip
+    rates = {"fp32": 1e12, "int8": 4e12}
+    write(structs.replace(preset("orin"), name="seen", peak_ops_per_s=rates, power_modes=(), calibrations=(measured,)),
+          tmp_path / "seen.toml")  # fmt: skip
+    asked = ("inspect", "cloud-screen-int8", "--processor", "seen.toml")
+    row = orbitmesh(*asked, "--json").document["processors"][-1]
+    assert (row["basis"], row["precision"], row["measured_in"]) == ("scaled", "int8", "fp32")
+    assert row["bound"] in ("compute", "memory", "launch")
+    assert row["throughput_per_s"] < 1.2 / 0.004  # as many operations, fewer bytes, and no higher rate
+    shown = orbitmesh(*asked).out
+    assert "scaled from fp32 [guess]" in shown
+    assert "seen: scaled from another precision: fp32 was measured, no gain assumed for int8 [guess]" in shown
+
+
+def test_it_says_that_a_float_file_is_predicted_as_quantised(orbitmesh: Command) -> None:
+    said = "stored fp32, predicted as quantised to int8; --precision fp32"
+    assert said in orbitmesh("inspect", "cloud-screen").out
+    assert "predicted as quantised" not in orbitmesh("inspect", "cloud-screen", "--precision", "fp32").out
+    assert "predicted as quantised" not in orbitmesh("inspect", "cloud-screen-int8").out
+
+
+@pytest.mark.parametrize("name", ["mobilenet-v2", "light-resnet50"])
+def test_a_model_is_shown_by_the_name_asked_for(orbitmesh: Command, name: str) -> None:
+    assert orbitmesh("inspect", name).out.startswith(f"{name}: ")
+
+
+def test_the_limits_of_a_file_can_be_raised_and_lowered(
+    orbitmesh: Command, refused: Refused, tokens: str, tmp_path: Path
+) -> None:
+    size_bytes = (tmp_path / tokens).stat().st_size
+    said = refused("inspect", tokens, "--file-bytes", str(size_bytes - 1))
+    assert (
+        f"larger than {size_bytes - 1} bytes, the limit: `inspect` and `calibrate` take more with --file-bytes" in said
+    )
+    assert orbitmesh("inspect", tokens, "--file-bytes", str(size_bytes)).code == 0
+    assert "take more with --memory-bytes" in refused("inspect", tokens, "--memory-bytes", "100B")
+    assert "--file-bytes 3221225472 cannot be" in refused("inspect", tokens, "--file-bytes", "3GiB")
+
+
+def test_a_convolution_that_does_not_fit_is_refused(refused: Refused, tmp_path: Path) -> None:
+    held = [numpy_helper.from_array(np.zeros((8, 7, 3, 3), np.float32), "w")]
+    save(tmp_path / "misfit.onnx", [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 4, 32, 32]}, held)
+    said = refused("inspect", "misfit.onnx")
+    assert "shapes do not fit at Conv 'y': 'x' [1, 4, 32, 32] and 'w' [8, 7, 3, 3]: 4 channels come in" in said
+
+
 BAD_MODELS = {
     "new.onnx": ("Relu", 999, "onnxruntime does not take them"),
     "clash.onnx": ("MatMul", 17, "contradict each other"),
