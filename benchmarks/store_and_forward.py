@@ -12,9 +12,11 @@ from itertools import count
 import simpy
 
 from emulator.core import Core
+from emulator.decision_log import DecisionLog
 from emulator.decisions import Assign, Decision
 from emulator.events import Captured, ContactOpened, Event
 from emulator.recorder import Door, Recorder
+from emulator.trace import TraceWriter
 from emulator.view import View
 from emulator.virtual import run
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
@@ -84,7 +86,7 @@ def ring() -> tuple[World, list[Event]]:
 class InTheCore:
     """The emulator's core behind its recorder, built and ready; `run` is what is timed, and can be called once."""
 
-    def __init__(self, tasks: list[Arrival], record: bool = True) -> None:
+    def __init__(self, tasks: list[Arrival], record: bool = True, writer: TraceWriter | None = None) -> None:
         world, self._facts = ring()
         bound = {}
         self._names = [f"{number:06d}" for number in range(len(tasks))]
@@ -97,8 +99,10 @@ class InTheCore:
             for task in view.waiting:
                 yield Assign(task.id, bound[task.id], relay=False)
 
-        self.core = Core(world, ahead)
-        self._recorder = Recorder(self.core)
+        answers = DecisionLog() if writer is not None else None
+        self.scheduler = ahead
+        self.core = Core(world, answers.watched(ahead) if answers is not None else ahead)
+        self._recorder = Recorder(self.core, writer.write if writer is not None else None, answers)
         self._door: Door = self._recorder if record else self.core
 
     def run(self) -> int:
@@ -107,6 +111,10 @@ class InTheCore:
         run(self._door, self._facts, END_S, lambda task: answer)
         self._recorder.digest()
         return self.core.events
+
+    def digest(self) -> str:
+        """Of all that was recorded."""
+        return self._recorder.digest()
 
     def ends(self) -> list[float]:
         """When each task ended, in order of arrival."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emulator.connectivity import Connectivity, connectivity
 from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
 from emulator.hardware import processor_notes, refuse_rates, satellite_processor, station_processors
+from emulator.mission import Mission, mission_tasks
 from emulator.model_files import model_file
 from emulator.model_uses import model_uses
 from emulator.scenario import LoadedScenario, Scenario
@@ -46,6 +47,7 @@ class Assembled:
     world: World
     facts: list[Event]
     runner: Runner
+    mission: Mission | None = None  # where the tasks are a mission's
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -54,7 +56,9 @@ class Assembled:
         return self.sky.ephemeris
 
     def infer(self, task: Task) -> Outcome:
-        """What the task's model says of its tile."""
+        """What the task's model says of its tile; of a request, its answer."""
+        if self.mission is not None and task.model in self.mission.models:
+            return self.mission.answer(task)
         return self.runner.outcome(task.model, task.tile, task.raw_bytes)
 
     def connectivity(self, at_s: float = 0.0) -> Connectivity:
@@ -79,19 +83,19 @@ def assemble(
         load_scheduler(policy, lambda: 0.0)
     steps = bar("orbits and contacts", 4.0)
     sky = read_sky(loaded)
-    _refuse_too_many_scenes(loaded, len(sky.elements))
     steps(1.0)
     plan = contacts(loaded, sky)
     steps(2.0)
     shadows = shadow_intervals(sky.ephemeris, sky.epoch, 0.0, scenario.duration_s)
     steps(3.0)
-    tasks = _captures(scenario, sky)
+    mission = _mission(loaded, sky, infer)
+    tasks = mission.tasks if mission is not None else _captures(loaded, sky)
     steps(4.0)
-    runner = open_models(loaded, bar)
+    runner = open_models(loaded, bar, images=mission is None or mission.images)
     world = World(
         nodes=_nodes(loaded, shadows),
         plan=plan,
-        models=runner.profiles,
+        models=runner.profiles | ({} if mission is None else mission.models),
         settings=Settings(
             duration_s=scenario.duration_s,
             batch=scenario.satellites.batch,
@@ -105,11 +109,11 @@ def assemble(
     )
     refuse_stages(loaded, runner, world)
     refuse_rates(loaded, world)
-    tiles = sorted({task.tile for task in tasks})
+    tiles = sorted({task.tile for task in tasks if task.model in runner.paths})
     if infer:
         advance = bar("inference", float(max(1, len(tiles))))
         warm_all(runner, world, scenario.imaging.inferences, tiles, advance)
-    assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner)
+    assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner, mission)
     assembled.notes += _notes(assembled, len(tiles), infer)
     return assembled
 
@@ -133,8 +137,22 @@ def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
     return nodes + [NodeSpec(name=name, kind=STATION, processor=processor) for name, processor in ground.items()]
 
 
-def _captures(scenario: Scenario, sky: Sky) -> list[Task]:
+def _mission(loaded: LoadedScenario, sky: Sky, infer: bool) -> Mission | None:
+    """The tasks of a mission's list, if the scenario has one."""
+    workload = loaded.scenario.workload
+    if workload is None:
+        return None
+    mission = mission_tasks(loaded, workload, sky.ephemeris.names, model_uses(loaded.scenario)[0][1])
+    if mission.models and not infer:  # a live node runs files
+        text = "holds requests or batch jobs, which no model file answers: a live run can only do scenes"
+        raise loaded.refuse([(("workload", "file"), text)])
+    return mission
+
+
+def _captures(loaded: LoadedScenario, sky: Sky) -> list[Task]:
     """The scenes of every satellite along its true ground track."""
+    scenario = loaded.scenario
+    _refuse_too_many_scenes(loaded, len(sky.ephemeris.names))
     tasks: list[Task] = []
     imaging = msgspec.structs.replace(scenario.imaging, model=model_uses(scenario)[0][1])
     for row, name in enumerate(sky.ephemeris.names):
@@ -181,23 +199,10 @@ def _notes(assembled: Assembled, tiles: int, inferred: bool) -> list[str]:
     """What is assumed, for the screen and the file: synthetic data and guesses by name."""
     scenario = assembled.loaded.scenario
     runner = assembled.runner
-    models = list(dict.fromkeys(name for _, name in model_uses(scenario)))
-    named = " and ".join(models)
-    notes = [
-        f"scenes are synthetic: each shows one of {tiles} procedural tiles, and "
-        + (
-            f"{runner.distinct_runs} runs of {named} through onnxruntime decide them all"
-            if inferred
-            else f"one run of {named} through onnxruntime on its node decides each; the modelled time "
-            "is that of all its tiles"
-        ),
-    ]
-    notes += [
-        f"the answers of {model} mean nothing here: every scene counts as clear and yields "
-        f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
-        for model in models
-        if not runner.is_screen(model)
-    ]
+    models = list(runner.paths)
+    notes = [] if assembled.mission is None else list(assembled.mission.notes)
+    if models:
+        notes += _scene_notes(assembled, models, tiles, inferred)
     notes += processor_notes(assembled.loaded, assembled.world)
     notes.append(
         "defaults that nobody published [guess]: lasers' rate over range, terminals, power; radios' power and gains; "
@@ -208,5 +213,27 @@ def _notes(assembled: Assembled, tiles: int, inferred: bool) -> list[str]:
         if model in scenario.models:
             file = model_file(scenario.models, model).file
             notes.append(f"model {model}: {file}")
+    notes += assembled.sky.notes
     notes += age_warnings(assembled.sky.elements, assembled.sky.epoch, scenario.duration_s)
+    return notes
+
+
+def _scene_notes(assembled: Assembled, models: Sequence[str], tiles: int, inferred: bool) -> list[str]:
+    """What scenes show, and what the answers of models are worth."""
+    scenario, runner = assembled.loaded.scenario, assembled.runner
+    notes = [
+        f"scenes are synthetic: each shows one of {tiles} procedural tiles, and "
+        + (
+            f"{runner.distinct_runs} runs of {' and '.join(models)} through onnxruntime decide them all"
+            if inferred
+            else f"one run of {' and '.join(models)} through onnxruntime on its node decides each; the modelled time "
+            "is that of all its tiles"
+        ),
+    ]
+    notes += [
+        f"the answers of {model} mean nothing here: every scene counts as clear and yields "
+        f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
+        for model in models
+        if not runner.is_screen(model)
+    ]
     return notes

@@ -26,6 +26,11 @@ COMMANDS = {
     "calibrate": "measure this host's CPU or GPU into a processor file",
     "upset": "flip bits in a model's weights, and what its answers are worth then",
     "replay": "replay a trace and check it against what was recorded",
+    "convert": "mission plans, request logs and telemetry into tasks and loads of ours",
+    "export": "a trace for Cesium, Perfetto, GIS or tables",
+    "report": "what a recorded run came to",
+    "diff": "where and why two recorded runs part",
+    "trace": "the life of one task of a recorded run, hop by hop",
     "keygen": "the keys that hosts of one live run need to talk to each other",
 }
 
@@ -41,6 +46,9 @@ EPILOG = """examples:
   orbitmesh calibrate cloud-screen --out this-host.toml
   orbitmesh upset cloud-screen
   orbitmesh replay mesh-run
+  orbitmesh convert plan.kml plan.jsonl
+  orbitmesh export mesh-run --to perfetto --out mesh-run.json
+  orbitmesh report mesh-run
   orbitmesh keygen --out run.key
 """
 

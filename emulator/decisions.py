@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Assign(msgspec.Struct, frozen=True, gc=False):
+class Assign(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="assign"):
     """Infer the task on `node`; the raw data travel there if they must.
 
     On a satellite, the result then goes down by itself: with `relay` over whichever satellite of the mesh
@@ -17,7 +17,7 @@ class Assign(msgspec.Struct, frozen=True, gc=False):
     whole: bool = False
 
 
-class Downlink(msgspec.Struct, frozen=True, gc=False):
+class Downlink(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="downlink"):
     """Send the raw data to the ground and infer there, at `station` or at the first one reached.
 
     With `relay` they may cross the mesh to another satellite's radio first. Of a stage of a pipeline, its input goes
@@ -29,20 +29,20 @@ class Downlink(msgspec.Struct, frozen=True, gc=False):
     relay: bool = False
 
 
-class Drop(msgspec.Struct, frozen=True, gc=False):
+class Drop(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="drop"):
     """Give the task up on purpose."""
 
     task: str
     reason: str
 
 
-class Preempt(msgspec.Struct, frozen=True, gc=False):
+class Preempt(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="preempt"):
     """Stop the task's running inference, or take it out of its queue; it waits again where its raw data are."""
 
     task: str
 
 
-class WakeAt(msgspec.Struct, frozen=True, gc=False):
+class WakeAt(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="wake"):
     """Call me again at `at_s`; an instant after the end of the run, infinity too, never comes."""
 
     at_s: float

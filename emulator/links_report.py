@@ -47,5 +47,5 @@ def pairs_at(loaded: LoadedScenario, utc: str, bar: Callable[[str, float], Calla
         links=[state for state in states if state.kind == LASER],
         downlinks=[state for state in states if state.kind != LASER],
         connectivity=connectivity(plan, sky.ephemeris.names, at_s),
-        notes=age_warnings(sky.elements, sky.epoch, scenario.duration_s),
+        notes=sky.notes + age_warnings(sky.elements, sky.epoch, scenario.duration_s),
     )

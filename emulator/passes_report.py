@@ -8,8 +8,9 @@ from emulator.scenario import load
 from emulator.sky import read_sky
 from links.trajectories import Sites, Trajectories
 from nodes.catalogue import read_elements
+from nodes.ephemerides import fly, is_ephemeris, read
 from nodes.epoch import Epoch
-from nodes.orbit import Ephemeris, age_warnings
+from nodes.orbit import STEP_S, Ephemeris, age_warnings
 from nodes.passes import passes
 from nodes.station import GroundStation, Stations
 
@@ -51,21 +52,26 @@ def of_scenario(name: str, mask_deg: float | None, start: str | None, stop: str 
         )
     sky = read_sky(loaded)
     masks = [s.min_elevation_deg if mask_deg is None else mask_deg for s in scenario.stations]
-    notes = age_warnings(sky.elements, epoch, scenario.duration_s)
+    notes = sky.notes + age_warnings(sky.elements, epoch, scenario.duration_s)
     return _report(epoch, sky.ephemeris, sky.stations, masks, (start_s, stop_s), notes)
 
 
 def of_elements(path: str, site: str, mask_deg: float, start: str, stop: str) -> PassReport:
-    """Passes of every satellite of a TLE or OMM file over one site, `LAT,LON,ALT_M`."""
+    """Passes of every satellite of a TLE, OMM, OEM or STK file over one site, `LAT,LON,ALT_M`."""
     _check_mask(mask_deg)
     station = _site(site, mask_deg)
     epoch = epoch_of("--start", start)
     duration_s = instant_s(epoch, "--stop", stop)
     if not 0.0 < duration_s <= MOST_DURATION_S:
         raise BadInput(f"--stop {stop}: must come after --start {start}, by at most 366 days")
-    elements = read_elements(path)
-    ephemeris = Ephemeris.propagate(elements, epoch, duration_s)
-    notes = age_warnings(elements, epoch, duration_s)
+    if is_ephemeris(path):
+        tables = read(path)
+        ephemeris = fly(tables, epoch, duration_s, STEP_S)
+        notes = [f"{each.name}: {note}" for each in tables for note in each.notes]
+    else:
+        elements = read_elements(path)
+        ephemeris = Ephemeris.propagate(elements, epoch, duration_s)
+        notes = age_warnings(elements, epoch, duration_s)
     return _report(epoch, ephemeris, Stations([station], epoch), [mask_deg], (0.0, duration_s), notes)
 
 

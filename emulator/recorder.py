@@ -1,18 +1,22 @@
 """Wraps the core's only door and writes down what went in and what came out, a line per fact.
 
-A line is the JSON array `[fact, [order, ...]]`. The digest is the sha256 of all lines, line ends included.
+A line is the JSON array `[fact, [order, ...]]`. The digest is the sha256 of all lines, line ends included. What the
+scheduler answered goes into a log of its own, `[at_s, trigger, [decision, ...]]`, which the digest leaves out: it adds
+nothing to what facts and orders say, but a replay can force it upon another physics.
 """
 
 import hashlib
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from emulator.decision_log import DecisionLog
 from emulator.events import Event
 from emulator.orders import Order
 
-_FLUSH_LINES = 256
+BLOCK_LINES = 8192  # a run that is killed loses at most these: 40 ms of work
+_LINES_AT_ONCE = 256  # encoded together, while they are in the processor's cache
+_MOST_BLOCK_BYTES = 1 << 26  # what a block holds unpacked, unless a single line is longer
 
 
 class Door(Protocol):
@@ -21,24 +25,45 @@ class Door(Protocol):
     def handle(self, event: Event) -> list[Order]: ...
 
 
-class Recorder:
-    """Records every fact with its orders; `write` gets whole chunks of lines, or nothing is kept but the digest."""
+class Write(Protocol):
+    """Takes whole lines: how many, and the instants of the first and the last."""
 
-    def __init__(self, core: Door, write: Callable[[bytes], object] | None = None) -> None:
+    def __call__(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = ...) -> object: ...
+
+
+class Recorder:
+    """Records every fact with its orders; `write` gets whole blocks of lines, or nothing is kept but the digest.
+
+    `answers` are the scheduler's, kept too if given. `block_lines` facts go into one block.
+    """
+
+    def __init__(
+        self,
+        core: Door,
+        write: Write | None = None,
+        answers: DecisionLog | None = None,
+        block_lines: int = BLOCK_LINES,
+    ) -> None:
         self._handle = core.handle
         self._write = write
+        self._answers = answers
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._lines: list[tuple[Event, list[Order]]] = []
         self._hash = hashlib.sha256()
         self._flushed = 0
+        self._at_once = min(_LINES_AT_ONCE, block_lines)
+        self._block_lines = block_lines
+        self._block: list[bytes] = []  # what is encoded of the block that is being filled
+        self._in_block = self._block_bytes = 0
+        self._first_s = self._last_s = 0.0
 
     def handle(self, event: Event) -> list[Order]:
         """Hand the fact to the core, record both, return the orders."""
         orders = self._handle(event)
         lines = self._lines
         lines.append((event, orders))  # facts and orders are frozen, and engines leave the list as it is
-        if len(lines) >= _FLUSH_LINES:
-            self._flush()
+        if len(lines) >= self._at_once:
+            self._encode()
         return orders
 
     @property
@@ -47,16 +72,50 @@ class Recorder:
         return self._flushed + len(self._lines)
 
     def digest(self) -> str:
-        """The sha256 of everything recorded so far."""
-        self._flush()
+        """The sha256 of everything recorded so far, which ends a block."""
+        self._encode()
+        self._end_block()
         return self._hash.hexdigest()
 
-    def _flush(self) -> None:
-        if not self._lines:
+    def _encode(self) -> None:
+        lines = self._lines
+        if not lines:
             return
-        self._flushed += len(self._lines)
-        chunk = self._encode_lines(self._lines)
-        self._lines.clear()
+        chunk = self._encode_lines(lines)
         self._hash.update(chunk)
+        self._flushed += len(lines)
+        if self._answers is not None:
+            self._answers.encode()
         if self._write is not None:
-            self._write(chunk)
+            if self._block_bytes + len(chunk) > _MOST_BLOCK_BYTES:
+                self._end_block()
+            if len(chunk) > _MOST_BLOCK_BYTES:
+                self._put_apart(self._write)
+            else:
+                self._fill(chunk)
+        lines.clear()
+
+    def _fill(self, chunk: bytes) -> None:
+        lines = self._lines
+        if not self._in_block:
+            self._first_s = lines[0][0].at_s
+        self._last_s = lines[-1][0].at_s
+        self._block.append(chunk)
+        self._in_block += len(lines)
+        self._block_bytes += len(chunk)
+        if self._in_block >= self._block_lines:
+            self._end_block()
+
+    def _end_block(self) -> None:
+        if self._write is None or not self._in_block:
+            return
+        block, lines = b"".join(self._block), self._in_block
+        self._block, self._in_block, self._block_bytes = [], 0, 0
+        self._write(block, lines, self._first_s, self._last_s)
+        if self._answers is not None:
+            self._answers.flush(self._write)
+
+    def _put_apart(self, write: Write) -> None:
+        """Lines that are very long, each in a block of its own."""
+        for event, orders in self._lines:
+            write(self._encode_lines([(event, orders)]), 1, event.at_s, event.at_s)

@@ -10,18 +10,20 @@ import msgspec
 from emulator import clock, virtual
 from emulator.assemble import Assembled, Bar, silent
 from emulator.core import Core
+from emulator.decision_log import DecisionLog
 from emulator.live.board import Board
 from emulator.live.launch import Launch, LiveFigures
 from emulator.live.options import LiveOptions
-from emulator.recorder import Recorder
+from emulator.recorder import BLOCK_LINES, Recorder
 from emulator.report import Row, responses, summarise
 from emulator.schedulers import load
-from emulator.trace import SCHEMA, Header, TraceWriter
-from emulator.version import installed_version
+from emulator.trace import TraceWriter
+from emulator.tracing.parts import footer_of, header_of
 from emulator.watchdog import watch
 from workloads.streams import stream, uniforms
 
 _BLOCK = 1024
+LIVE_BLOCK_LINES = 256  # a live run is slow, and what a crash may cost is counted in its seconds [guess]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,17 +65,24 @@ def run(
     bar: Bar = silent,
     live: LiveOptions | None = None,
     drawn: bool = False,
+    resume: bool = False,
 ) -> Result:
     """Run `policy` on the virtual engine, or with `live` on real processes; `drawn`: with the live table.
 
-    With `folder`, keep the trace there (whole, or not at all).
+    With `folder`, keep the trace there (whole, or not at all); `resume`: go on where an interrupted run stopped.
     """
     scenario = assembled.loaded.scenario
-    core = Core(assembled.world, load(policy, uniform_source(scenario.seed, policy)))
+    scheduler = load(policy, uniform_source(scenario.seed, policy))
+    answers = DecisionLog() if folder is not None else None
+    core = Core(assembled.world, answers.watched(scheduler) if answers is not None else scheduler)
     started_s = clock.wall_s()
     with ExitStack() as stack:
-        writer = stack.enter_context(TraceWriter(folder)) if folder is not None else None
-        recorder = Recorder(core, writer.write if writer is not None else None)
+        writer = stack.enter_context(TraceWriter(folder, resume)) if folder is not None else None
+        header = header_of(assembled, policy, "virtual" if live is None else "live")
+        if writer is not None:
+            writer.begin(header, assembled.world)
+        lines = BLOCK_LINES if live is None else LIVE_BLOCK_LINES
+        recorder = Recorder(core, writer.write if writer is not None else None, answers, lines)
         figures = None
         if live is None:
             stack.enter_context(watch(lambda: core.events, policy))
@@ -88,20 +97,9 @@ def run(
             figures = launch.play(recorder, bar)
         row = summarise(core, policy, recorder.digest())
         if writer is not None:
-            header = Header(
-                schema=SCHEMA,
-                orbitmesh=installed_version(),
-                created_utc=clock.utc_now(),
-                scenario=scenario.name,
-                scenario_sha256=assembled.loaded.sha256,
-                epoch=scenario.epoch,
-                policy=policy,
-                seed=scenario.seed,
-                engine="virtual" if live is None else "live",
-                events=recorder.events,
-                digest=row.digest,
-            )
-            writer.close(header, assembled.world, row, figures)
+            header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
+            footer = footer_of(core, header)
+            writer.close(header, assembled.world, row, figures, footer)
     return Result(
         row=row,
         responses_s=responses(core),

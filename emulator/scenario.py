@@ -21,6 +21,7 @@ from emulator.model_uses import model_problems
 from emulator.processor_file import named
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
+from emulator.workload import Workload, workload_problems
 from links.contacts import RADIO
 from links.laser import LaserTerminals
 from links.radio import Downlink, Uplink
@@ -50,7 +51,7 @@ Problem = tuple[Field, str]
 
 
 class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The satellites, from exactly one of `elements`, `file` (TLE or OMM) or `walker`, and what each carries."""
+    """The satellites, from exactly one of `elements`, `file` (TLE, OMM, OEM, STK) or `walker`; what each has."""
 
     elements: list[Elements] = []
     file: str | None = None
@@ -115,6 +116,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     queue_bytes: float | None = None  # of one transmitter
     imaging: Imaging = Imaging()
     products: Products = Products()
+    workload: Workload | None = None  # a mission's tasks, instead of scenes along the ground track
     pipeline: Pipeline | None = None  # what is done with every scene, instead of one run of imaging.model
     models: dict[str, str | ModelFile] = {}  # name -> an ONNX file, relative to the scenario
     faults: list[Fault] = []
@@ -180,7 +182,7 @@ def _checked(layer: Layer, folder: Path | None, overrides: dict[str, Any]) -> Lo
         raise ScenarioError(f"{place(layers, path)}: {dotted(path)}: {message}") from error
     loaded = LoadedScenario(scenario, layers, folder, frozenset(replaced))
     problems = _own_problems(scenario) + _parts_problems(scenario) + _name_problems(scenario)
-    problems += _hardware_problems(loaded) + model_problems(loaded)
+    problems += _hardware_problems(loaded) + model_problems(loaded) + workload_problems(loaded)
     if problems:
         raise loaded.refuse(problems)
     return loaded
@@ -223,8 +225,9 @@ def _parts_problems(scenario: Scenario) -> list[Problem]:
     for field in ("stations", "faults"):
         parts += [((field, index), part) for index, part in enumerate(getattr(scenario, field))]
     parts += [(("satellites", "elements", index), part) for index, part in enumerate(scenario.satellites.elements)]
-    if scenario.pipeline is not None:
-        parts.append((("pipeline",), scenario.pipeline))
+    for field in ("workload", "pipeline"):
+        if getattr(scenario, field) is not None:
+            parts.append(((field,), getattr(scenario, field)))
     if scenario.satellites.walker is not None:
         parts.append((("satellites", "walker"), scenario.satellites.walker))
     return [((*path, *parse_path(name)), message) for path, part in parts for name, message in part.problems()]

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from emulator.assemble import Bar
 
 
-def open_models(loaded: LoadedScenario, bar: "Bar") -> Runner:
-    """Every model that is run, in one runner. Raises `ScenarioError` naming the field of the first that cannot be."""
-    uses = model_uses(loaded.scenario)
+def open_models(loaded: LoadedScenario, bar: "Bar", *, images: bool = True) -> Runner:
+    """Every model that is run, in one runner; none without `images`.
+
+    Raises `ScenarioError` naming the field of the first that cannot be.
+    """
+    uses = model_uses(loaded.scenario) if images else []
     brought = set(loaded.scenario.models) if loaded.folder is not None else set()
     tried = bar("first run of the model, apart", 1.0) if any(name in brought for _, name in uses) else None
     fields = {name: ("models", name) if name in brought else field for field, name in reversed(uses)}

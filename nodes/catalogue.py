@@ -9,12 +9,13 @@ from nodes.elements import Elements
 from nodes.errors import ElementsError
 from nodes.omm import read_omm
 from nodes.tle import read_tle
+from workloads.importing.records import BadRow
 
 MAX_BYTES = 64_000_000  # a day's whole public catalogue is 5 MB as TLE and 20 MB as JSON
 
 
-def read_elements(path: Path | str) -> list[Elements]:
-    """The satellites of a file, in its order.
+def read_elements(path: Path | str, skipped: list[BadRow] | None = None) -> list[Elements]:
+    """The satellites of a file, in its order; with `skipped`, bad element sets are appended there instead of refused.
 
     Raises ElementsError where the file cannot be read, is larger than 64 MB, is no UTF-8 text, or as `read_tle` and
     `read_omm` do.
@@ -28,17 +29,17 @@ def read_elements(path: Path | str) -> list[Elements]:
         raise ElementsError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ElementsError(f"{file}: no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
-    return parse_elements(text, str(file))
+    return parse_elements(text, str(file), skipped)
 
 
-def parse_elements(text: str, source: str) -> list[Elements]:
+def parse_elements(text: str, source: str, skipped: list[BadRow] | None = None) -> list[Elements]:
     """The satellites of a text, its form told from its beginning; raises ElementsError as `read_elements` does."""
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("<"):
-        return read_omm(start, source, "xml")
+        return read_omm(start, source, "xml", skipped=skipped)
     if start.startswith(("[", "{")):
-        return read_omm(start, source, "json")
+        return read_omm(start, source, "json", skipped=skipped)
     header = start.split("\n", 1)[0]
     if "," in header and "MEAN_MOTION" in header:
-        return read_omm(start, source, "csv")
-    return read_tle(text, source)
+        return read_omm(start, source, "csv", skipped=skipped)
+    return read_tle(text, source, skipped=skipped)

@@ -10,3 +10,7 @@ class NodeError(ValueError):
 
 class ElementsError(NodeError):
     """Orbital elements that cannot be read or propagated: the satellite's name, the line, the reason."""
+
+
+class EphemerisError(NodeError):
+    """An ephemeris file that cannot be read, or that does not cover what is asked: the file, the line, the reason."""

@@ -77,11 +77,20 @@ def roofline(processor: "Processor", profile: ModelProfile, count: int, batch: i
 def by_roofline(processor: "Processor", profile: ModelProfile, count: int, batch: int, runs: str) -> Job:
     """The job as the roofline has it: the larger of both times, plus one launch."""
     compute_s, memory_s = roofline(processor, profile, count, batch, runs)
-    roofline_s = max(compute_s, memory_s)
+    roofline_s = max(compute_s, memory_s) + _prompt_s(processor, profile, runs)
     bound: Bound = "memory" if memory_s > compute_s else "compute"
     if processor.launch_s > roofline_s:
         bound = "launch"
-    return Job(roofline_s + processor.launch_s, bound, profile.ops * count, runs, "preset", processor.working_power_w)
+    ops = profile.ops * count + profile.prompt_ops
+    return Job(roofline_s + processor.launch_s, bound, ops, runs, "preset", processor.working_power_w)
+
+
+def _prompt_s(processor: "Processor", profile: ModelProfile, runs: str) -> float:
+    """Seconds of what comes once before the first inference; 0 for all but language models."""
+    if not profile.prompt_ops:
+        return 0.0
+    compute_s = profile.prompt_ops / (processor.peak(runs) * processor.share("matmul"))
+    return max(compute_s, profile.weight_bytes / divisor(profile.precision, runs) / processor.memory_bytes_per_s)
 
 
 def from_table(table: Table, count: int, batch: int) -> float:

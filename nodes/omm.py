@@ -16,6 +16,7 @@ import msgspec
 
 from nodes.elements import Elements, require_orbits
 from nodes.errors import ElementsError
+from workloads.importing.records import BadRow
 
 Format = Literal["csv", "json", "xml"]
 
@@ -31,25 +32,34 @@ ONLY = {
 _DAY_OF_YEAR = re.compile(r"([12]\d{3})-(\d{3})(T.+)", re.ASCII)
 
 
-def read_omm(text: str, source: str, form: Format) -> list[Elements]:
+def read_omm(text: str, source: str, form: Format, *, skipped: list[BadRow] | None = None) -> list[Elements]:
     """The satellites of an OMM text in `form`, in its order; `source` is the file's name for messages.
 
     Raises ElementsError, with the record and the field, for text that is not of that form, fields that are missing or
     no numbers, frames or theories that are not SGP4's, a satellite that occurs twice, and values that are no orbit.
+    With `skipped`, a bad record is left out and appended there instead; text that is not of that form is refused still.
     """
     if len(text) > MAX_CHARACTERS:
         raise ElementsError(f"{source}: {len(text)} characters; at most {MAX_CHARACTERS} are read")
     records = {"csv": _csv, "json": _json, "xml": _xml}[form]
     found: list[Elements] = []
     first_seen: dict[int, str] = {}
-    for where, fields in records(text, source):
-        elements = _elements(fields, f"{source}, {where}")
-        number = elements.norad_cat_id
-        if number and number in first_seen:
-            raise ElementsError(
-                f"{source}, {where}: satellite {number} ({elements.name}) is already in {first_seen[number]}; "
-                "keep one element set for each satellite"
-            )
+    for line, where, fields in records(text, source):
+        try:
+            elements = _elements(fields, f"{source}, {where}")
+            number = elements.norad_cat_id
+            if number and number in first_seen:
+                raise ElementsError(
+                    f"{source}, {where}: satellite {number} ({elements.name}) is already in {first_seen[number]}; "
+                    "keep one element set for each satellite"
+                )
+            if skipped is not None:
+                require_orbits((elements,), f"{source}, {where}")
+        except ElementsError as error:
+            if skipped is None:
+                raise
+            skipped.append(BadRow(line=line, reason=str(error)))
+            continue
         first_seen[number] = where
         found.append(elements)
     if not found:
@@ -58,28 +68,29 @@ def read_omm(text: str, source: str, form: Format) -> list[Elements]:
     return found
 
 
-def _csv(text: str, source: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+Found = Iterator[tuple[int, str, Mapping[str, str]]]  # line or number of the record, where, its fields
+
+
+def _csv(text: str, source: str) -> Found:
     reader = csv.DictReader(io.StringIO(text), strict=True, restval="")
     try:
         for row in reader:
-            if None in row:
-                raise ElementsError(f"{source}, line {reader.line_num}: more values than the header has names")
-            yield f"line {reader.line_num}", row
+            yield reader.line_num, f"line {reader.line_num}", row
     except csv.Error as error:
         raise ElementsError(f"{source}, line {reader.line_num}: not CSV: {error}") from None
 
 
-def _json(text: str, source: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _json(text: str, source: str) -> Found:
     scalar = str | int | float | None
     try:
         records = msgspec.json.decode(text, type=list[dict[str, scalar]] | dict[str, scalar])
     except (msgspec.DecodeError, RecursionError) as error:
         raise ElementsError(f"{source}: not a JSON list of OMM records: {error}") from None
     for index, record in enumerate(records if isinstance(records, list) else [records], 1):
-        yield f"record {index}", {key: "" if value is None else str(value) for key, value in record.items()}
+        yield index, f"record {index}", {key: "" if value is None else str(value) for key, value in record.items()}
 
 
-def _xml(text: str, source: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _xml(text: str, source: str) -> Found:
     for forbidden in ("<!DOCTYPE", "<!ENTITY"):
         if forbidden in text.upper():
             raise ElementsError(f"{source}: holds {forbidden}, which is refused; an OMM needs none, take it out")
@@ -89,7 +100,7 @@ def _xml(text: str, source: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         raise ElementsError(f"{source}: not XML: {error}") from None
     segments = [element for element in root.iter() if _tag(element) == "segment"]
     for index, segment in enumerate(segments, 1):
-        yield f"segment {index}", {_tag(e): (e.text or "").strip() for e in segment.iter() if len(e) == 0}
+        yield index, f"segment {index}", {_tag(e): (e.text or "").strip() for e in segment.iter() if len(e) == 0}
 
 
 def _tag(element: ET.Element) -> str:
@@ -98,6 +109,8 @@ def _tag(element: ET.Element) -> str:
 
 
 def _elements(fields: Mapping[str, str], where: str) -> Elements:
+    if None in fields:
+        raise ElementsError(f"{where}: more values than the header has names")
     name = fields.get("OBJECT_NAME", "").strip()
     if name:
         where = f"{where} ({name})"

@@ -176,7 +176,7 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise NodeError(f"a job of {inferences} inferences in batches of {batch} cannot be; both start at 1")
         runs = self.precision_of(profile, precision)
         basis, table, measured = known(self, profile, runs)
-        if measured is None:
+        if measured is None or profile.prompt_ops:  # no calibration tells of a prompt
             return by_roofline(self, profile, inferences, batch, runs)
         power_w = measured.power_w if measured.power_w is not None else self.working_power_w
         duration_s = from_table(table, inferences, batch)

@@ -12,6 +12,7 @@ from sgp4.alpha5 import from_alpha5
 
 from nodes.elements import Elements, require_orbits
 from nodes.errors import ElementsError
+from workloads.importing.records import BadRow
 
 MAX_CHARACTERS = 64_000_000  # 64 MB; a day's whole public catalogue is 5 MB
 LINE_COLUMNS = 69
@@ -48,31 +49,35 @@ _PATTERNS = {
 }
 
 
-def read_tle(text: str, source: str, *, verification: bool = False) -> list[Elements]:
+def read_tle(
+    text: str, source: str, *, verification: bool = False, skipped: list[BadRow] | None = None
+) -> list[Elements]:  # fmt: skip
     """The satellites of a TLE text, in its order; `source` is the file's name for messages.
 
     Raises ElementsError, with the line's number, for wrong columns, lengths, checksums and numbers that do not match,
-    for a satellite that occurs twice, and for values that are no orbit. `verification` is for SGP4's own test file
-    (`SGP4-VER.TLE`) only: checksums are not verified, text after column 69 is ignored, and a satellite may recur.
+    for a satellite that occurs twice, and for values that are no orbit. With `skipped`, a bad element set is left out
+    and appended there instead. `verification` is for SGP4's own test file (`SGP4-VER.TLE`) only: checksums are not
+    verified, text after column 69 is ignored, and a satellite may recur.
     """
     if len(text) > MAX_CHARACTERS:
         raise ElementsError(f"{source}: {len(text)} characters; at most {MAX_CHARACTERS} are read")
     found: list[Elements] = []
     first_seen: dict[int, int] = {}
-    for number, name, lines in _sets(text, source):
-        fields = _fields(lines[0], 1, f"{source}, line {number}", verification)
-        fields |= _fields(lines[1], 2, f"{source}, line {number + 1}", verification)
-        if lines[0][2:7] != lines[1][2:7]:
-            raise ElementsError(
-                f"{source}, line {number + 1}: satellite number {lines[1][2:7]!r}, but line {number} above is of "
-                f"{lines[0][2:7]!r}; both lines must be of one satellite"
-            )
-        elements = _elements(fields, name, f"{source}, line {number}")
-        if not verification and elements.norad_cat_id in first_seen:
-            raise ElementsError(
-                f"{source}, line {number}: satellite {elements.norad_cat_id} ({elements.name}) is already on line "
-                f"{first_seen[elements.norad_cat_id]}; keep one element set for each satellite"
-            )
+    for number, name, lines in _sets(text, source, skipped):
+        try:
+            elements = _one(number, name, lines, source, verification)
+            if not verification and elements.norad_cat_id in first_seen:
+                raise ElementsError(
+                    f"{source}, line {number}: satellite {elements.norad_cat_id} ({elements.name}) is already on line "
+                    f"{first_seen[elements.norad_cat_id]}; keep one element set for each satellite"
+                )
+            if skipped is not None:
+                require_orbits((elements,), source)
+        except ElementsError as error:
+            if skipped is None:
+                raise
+            skipped.append(BadRow(line=number, reason=str(error)))
+            continue
         first_seen[elements.norad_cat_id] = number
         found.append(elements)
     if not found:
@@ -81,8 +86,27 @@ def read_tle(text: str, source: str, *, verification: bool = False) -> list[Elem
     return found
 
 
-def _sets(text: str, source: str) -> Iterator[tuple[int, str, tuple[str, str]]]:
+def _one(number: int, name: str, lines: tuple[str, str], source: str, verification: bool) -> Elements:
+    fields = _fields(lines[0], 1, f"{source}, line {number}", verification)
+    fields |= _fields(lines[1], 2, f"{source}, line {number + 1}", verification)
+    if lines[0][2:7] != lines[1][2:7]:
+        raise ElementsError(
+            f"{source}, line {number + 1}: satellite number {lines[1][2:7]!r}, but line {number} above is of "
+            f"{lines[0][2:7]!r}; both lines must be of one satellite"
+        )
+    return _elements(fields, name, f"{source}, line {number}")
+
+
+def _sets(
+    text: str, source: str, skipped: list[BadRow] | None
+) -> Iterator[tuple[int, str, tuple[str, str]]]:  # fmt: skip
     """(number of line 1, name or "", the two lines) of each element set; `#` begins a comment line."""
+
+    def bad(number: int, reason: str) -> None:
+        if skipped is None:
+            raise ElementsError(f"{source}, line {number}: {reason}")
+        skipped.append(BadRow(line=number, reason=f"{source}, line {number}: {reason}"))
+
     name, first = (0, ""), (0, "")
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.rstrip()
@@ -91,23 +115,26 @@ def _sets(text: str, source: str) -> Iterator[tuple[int, str, tuple[str, str]]]:
         if first[0] and line.startswith("2 "):
             yield first[0], name[1], (first[1], line)
             name, first = (0, ""), (0, "")
-        elif first[0]:
-            raise ElementsError(f"{source}, line {number}: line 2 of line {first[0]}'s element set must stand here:\n"
-                                f"  {FORM[2]}\n  {line[:LINE_COLUMNS]}")  # fmt: skip
-        elif line.startswith("1 ") and (name[0] or len(line) >= LINE_COLUMNS - 1):
+            continue
+        if first[0]:
+            bad(
+                number,
+                f"line 2 of line {first[0]}'s element set must stand here:\n  {FORM[2]}\n  {line[:LINE_COLUMNS]}",
+            )
+            name, first = (0, ""), (0, "")
+        if line.startswith("1 ") and (name[0] or len(line) >= LINE_COLUMNS - 1):
             first = (number, line)
-        elif name[0]:
-            raise ElementsError(f"{source}, line {number}: line 1 of {name[1]!r} must stand here:\n"
-                                f"  {FORM[1]}\n  {line[:LINE_COLUMNS]}")  # fmt: skip
-        else:
-            name = (number, line.removeprefix("0 ").strip())
+            continue
+        if name[0]:
+            bad(number, f"line 1 of {name[1]!r} must stand here:\n  {FORM[1]}\n  {line[:LINE_COLUMNS]}")
+        name = (number, line.removeprefix("0 ").strip())
     if name[0] or first[0]:
-        raise ElementsError(f"{source}, line {first[0] or name[0]}: the file ends within an element set")
+        bad(first[0] or name[0], "the file ends within an element set")
 
 
 def _fields(line: str, kind: int, where: str, verification: bool) -> dict[str, str]:
     if len(line) != LINE_COLUMNS and not verification:
-        raise ElementsError(f"{where}: {len(line)} columns, must be {LINE_COLUMNS}:\n  {FORM[kind]}\n  {line}")
+        raise ElementsError(f"{where}: {len(line)} columns, must be {LINE_COLUMNS}:\n  {FORM[kind]}\n  {line[:120]}")
     if not verification:
         expected, last = str(checksum(line)), line[LINE_COLUMNS - 1]
         if last != expected:

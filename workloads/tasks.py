@@ -13,7 +13,8 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     operators; `peak_activation_bytes` is the most that is alive at once. Bytes are as the file stores them;
     `precision` is that in which most of its operations are stored ("fp32", "fp16", "int8"). Of `ops`, `matmul_ops`
     are those of matrix products and `grouped_ops` those of grouped and depthwise convolutions: hardware reaches
-    another share of its peak on them than on dense convolutions, which are the rest.
+    another share of its peak on them than on dense convolutions, which are the rest. `prompt_ops`, matrix products too,
+    come once before a job's first inference, with the weights read once: a language model's prompt. `ops` are without.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     output_bytes: int = 0
     matmul_ops: int = 0
     grouped_ops: int = 0
+    prompt_ops: int = 0
 
     def problems(self) -> list[tuple[str, str]]:
         """Every field that cannot be, as (field, message); empty if a model can cost this."""

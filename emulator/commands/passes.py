@@ -12,7 +12,9 @@ EXAMPLES = """examples:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("scenario", metavar="SCENARIO", nargs="?", help="a TOML file, or the name of one that ships")
-    parser.add_argument("--tle", metavar="FILE", help="elements (TLE or OMM) instead of a scenario")
+    parser.add_argument(
+        "--tle", metavar="FILE", help="elements (TLE, OMM) or an ephemeris (OEM, STK .e) instead of a scenario"
+    )
     parser.add_argument("--site", metavar="LAT,LON,ALT_M", help="the station: degrees, degrees, metres (WGS84)")
     parser.add_argument("--min-elevation", type=float, metavar="DEG", help="elevation mask in degrees (10)")
     parser.add_argument("--start", metavar="UTC", help="ISO 8601")

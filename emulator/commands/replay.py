@@ -1,46 +1,100 @@
-"""Replay a trace: the recorded facts go into a fresh core, and every order must be the recorded one.
+"""Replay a trace on one of four levels: what is recorded is kept, the rest is computed anew.
 
-Neither orbits nor models are computed again, so the digest is the same on any machine. A trace of a scheduler of
-your own needs --policy: nothing that a trace names is imported."""
+exact: every fact as recorded, and every order must be the recorded one; neither orbits nor models are computed, so the
+digest is the same on any machine. decisions: what the scheduler decided is forced, physics are computed anew. inputs:
+captures, contacts and faults as recorded, under --policy or --processor. measured: as inputs, and every run takes the
+time that it took. A trace of a scheduler of your own needs --policy: nothing that a trace names is imported."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.trace import Trace
 
 EXAMPLES = """examples:
   orbitmesh replay mesh-run
   orbitmesh replay run7 --policy my_scheduler:Nearest --json
+  orbitmesh replay mesh-run --from 3600 --to 7200
+  orbitmesh replay mesh-run --level inputs --policy onboard --out onboard-run
+  orbitmesh replay mesh-run --level inputs --processor orin
+  orbitmesh replay mesh-run --level decisions --scenario degraded.toml
+  orbitmesh replay mesh-run --level measured --measured live-run
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that `run --out` left")
-    text = "exact: same facts, same orders, same digest"
-    parser.add_argument("--level", choices=["exact"], default="exact", help=text)
-    parser.add_argument("--policy", help="replay with this scheduler; needed for module:Name")
+    levels = ["exact", "decisions", "inputs", "measured"]
+    parser.add_argument("--level", choices=levels, default="exact", help="what is kept (default: exact)")
+    parser.add_argument("--policy", help="with this scheduler; needed for module:Name")
+    text = "satellites compute with this preset or processor file (inputs, measured, decisions)"
+    parser.add_argument("--processor", metavar="P", help=text)
+    text = "orbits, contacts, captures and faults of this scenario instead of the recorded ones (decisions)"
+    parser.add_argument("--scenario", metavar="SCENARIO", help=text)
+    text = "take the times of runs from this trace instead (measured)"
+    parser.add_argument("--measured", metavar="DIR", type=Path, help=text)
+    text = "exact: compare from here on; else: only what is captured from here on"
+    parser.add_argument("--from", dest="from_s", metavar="S", type=float, help=text)
+    parser.add_argument("--to", dest="to_s", metavar="S", type=float, help="end here, in seconds after the epoch")
+    text = "keep the trace of the replay in this new folder (decisions, inputs, measured)"
+    parser.add_argument("--out", metavar="DIR", type=Path, help=text)
 
 
 def carry_out(options: argparse.Namespace) -> None:
     """Replay it."""
-    from emulator import console
-    from emulator.errors import ReplayMismatch, TraceError
-    from emulator.replay import Replay, replay
-    from emulator.run import uniform_source
-    from emulator.schedulers import load
+    from emulator.errors import TraceError
     from emulator.trace import Trace
 
+    _check(options)
     trace = Trace(options.folder)
-    header = trace.header
-    policy = options.policy or header.policy
-    if ":" in policy and options.policy is None:
+    policy = options.policy or trace.header.policy
+    if ":" in policy and options.policy is None and options.level != "decisions":
         raise TraceError(
             f"{options.folder} was run with a scheduler of its author's own, {policy}; nothing that a trace names is "
             f"imported: give it yourself with --policy {policy}"
         )
+    if options.level == "exact":
+        _exact(options, trace, policy)
+    else:
+        _again(options, trace, policy)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    from emulator.errors import BadInput
+
+    fit = {
+        "--processor": (options.processor, ("decisions", "inputs", "measured")),
+        "--scenario": (options.scenario, ("decisions",)),
+        "--measured": (options.measured, ("measured",)),
+        "--out": (options.out, ("decisions", "inputs", "measured")),
+        "--policy": (options.policy, ("exact", "inputs", "measured")),
+    }
+    for option, (value, levels) in fit.items():
+        if value is not None and options.level not in levels:
+            raise BadInput(f"{option} is for --level {' or '.join(levels)}, not {options.level}")
+    for option, value_s in (("--from", options.from_s), ("--to", options.to_s)):
+        if value_s is not None and not 0.0 <= value_s < float("inf"):
+            raise BadInput(f"{option} is {value_s}; seconds after the epoch, 0 or more")
+    if options.from_s is not None and options.to_s is not None and options.from_s > options.to_s:
+        raise BadInput(f"--from {options.from_s} is after --to {options.to_s}")
+
+
+def _exact(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
+    from emulator import console
+    from emulator.errors import ReplayMismatch
+    from emulator.replay import Replay, replay
+    from emulator.run import uniform_source
+    from emulator.schedulers import load
+
+    header = trace.header
+    scheduler = load(policy, uniform_source(header.seed, policy))
     with console.progress() as bar:
         advance = bar("replay", float(min(header.events, 1 << 53)))
         try:
-            found, _ = replay(trace, load(policy, uniform_source(header.seed, policy)), advance)
+            found, _ = replay(trace, scheduler, advance, options.from_s, options.to_s)
         except ReplayMismatch as error:
             found = Replay(
                 matches=False, digest="", recorded_digest=header.digest, events=header.events, mismatch=str(error)
@@ -49,5 +103,75 @@ def carry_out(options: argparse.Namespace) -> None:
         console.print_json(found)
     elif found.matches:
         console.out.print(f"matches: {found.events:,} facts, digest {found.digest}")
+        console.notes([found.missing] if found.missing else [])
     if not found.matches:
         raise ReplayMismatch(found.mismatch)
+
+
+def _again(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
+    from tempfile import TemporaryDirectory
+
+    from emulator import console
+    from emulator.trace import Trace, refuse_taken
+    from emulator.tracing.differences import difference
+
+    if options.out is not None:
+        refuse_taken(options.out)
+    with TemporaryDirectory(prefix="orbitmesh-") as spare:
+        out = options.out if options.out is not None else Path(spare) / "replay"
+        found = _rerun(options, trace, policy, out)
+        differ = None if found.matches else difference(trace, Trace(out))
+    if options.json:
+        import msgspec
+
+        document: dict[str, Any] = msgspec.to_builtins(found)
+        document["differences"] = msgspec.to_builtins(differ)
+        document["trace"] = None if options.out is None else str(options.out)
+        console.print_json(document)
+        return
+    console.out.print(f"level {found.level}: {'the same run' if found.matches else 'another run'}")
+    if differ is not None and differ.first is not None:
+        console.out.print(f"first difference: line {differ.first.line}, at {differ.first.at_s} s: {differ.first.what}")
+        console.out.print(f"{differ.tasks_changed:,} tasks fared differently")
+        made = console.table("figures", [""], ["recorded", "replayed"])
+        for each in differ.figures:
+            made.add_row(each.field, str(each.left), str(each.right))
+        console.show(made)
+    if found.parted_s is not None:
+        console.out.print(f"the scheduler would have been asked otherwise from {found.parted_s} s on")
+        console.out.print(f"{found.decisions_left:,} decisions were never asked for again")
+    if found.level == "measured":
+        console.out.print(f"times of runs: {found.runs_measured:,} measured, {found.runs_modelled:,} modelled")
+    console.notes(found.notes)
+    console.out.print(f"digest {found.digest}")
+
+
+def _rerun(options: argparse.Namespace, trace: "Trace", policy: str, out: Path) -> Any:
+    from emulator import console
+    from emulator.assemble import assemble
+    from emulator.processor_file import named
+    from emulator.rerun import rerun
+    from emulator.rerun_inputs import Inputs
+    from emulator.run import uniform_source
+    from emulator.scenario import load as load_scenario
+    from emulator.schedulers import load
+    from emulator.trace import Trace, TraceWriter
+
+    forced = options.level == "decisions"
+    scheduler = None if forced else load(policy, uniform_source(trace.header.seed, policy))
+    processor = None if options.processor is None else named(options.processor, Path.cwd())
+    inputs = Inputs(trace)
+    with console.progress() as bar:
+        if options.scenario is not None:
+            loaded = load_scenario(
+                options.scenario, seed=trace.header.seed, duration_s=inputs.world.settings.duration_s
+            )
+            assembled = assemble(loaded, [], bar, infer=False)
+            inputs = Inputs(trace, assembled.infer)
+            inputs.world, inputs.facts = assembled.world, assembled.facts
+        with TraceWriter(out) as writer:
+            return rerun(
+                trace, writer, options.level, scheduler, policy=policy, processor=processor, inputs=inputs,
+                measured=None if options.measured is None else Trace(options.measured),
+                from_s=options.from_s or 0.0, to_s=options.to_s, bar=bar,
+            )  # fmt: skip

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   orbitmesh run three-body --policy mesh
   orbitmesh run three-body --policy my_scheduler:Nearest --duration 7200
   orbitmesh run mine.toml --policy onboard --seed 7 --out run7 --json
+  orbitmesh run three-body --policy mesh --out long --resume
   orbitmesh run three-body-live --policy mesh --engine live --rate 1 --duration 60
 """
 
@@ -22,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="a TOML file, or the name of one that ships")
     parser.add_argument("--policy", required=True, help="a shipped scheduler, or module:Name")
     common(parser)
+    text = "with --out: go on where a killed run into DIR stopped, and keep what is there if interrupted again"
+    parser.add_argument("--resume", action="store_true", help=text)
     parser.add_argument("--engine", choices=["virtual", "live"], default="virtual", help="how orders are carried out")
     live_arguments.add(parser)
 
@@ -40,10 +43,14 @@ def carry_out(options: argparse.Namespace) -> None:
     superfluous = live_arguments.given(options)
     if options.engine == "virtual" and superfluous:
         raise BadInput(f"only live runs take {', '.join(superfluous)}: add --engine live")
-    play(options, live=options.engine == "live", drawn=False)
+    if options.resume and options.out is None:
+        raise BadInput("--resume goes on with the trace of an interrupted run: name it with --out DIR")
+    if options.resume and options.engine == "live":
+        raise BadInput("--resume is for the virtual engine: what a live run met happens only once; run it anew")
+    play(options, live=options.engine == "live", drawn=False, resume=options.resume)
 
 
-def play(options: argparse.Namespace, live: bool, drawn: bool) -> None:
+def play(options: argparse.Namespace, live: bool, drawn: bool, resume: bool = False) -> None:
     """Run on either engine, and show what came of it. Raises `RunFailed` for a live run that was too late."""
     from emulator import console
     from emulator.assemble import assemble
@@ -61,7 +68,7 @@ def play(options: argparse.Namespace, live: bool, drawn: bool) -> None:
         refuse_taken(options.out)  # before the work, not after it
     with console.progress(shown=not drawn) as bar:
         assembled = assemble(loaded, [options.policy], bar, infer=not live)
-        result = run(assembled, options.policy, options.out, bar, how, drawn)
+        result = run(assembled, options.policy, options.out, bar, how, drawn, resume)
     notes = assembled.notes + ([] if result.live is None else result.live.notes)
     if options.json:
         document: dict[str, Any] = {"scenario": loaded.scenario.name, "seed": loaded.scenario.seed}

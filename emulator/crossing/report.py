@@ -71,6 +71,8 @@ def crossover(assembled: Assembled) -> Crossover | str:
     scenes = captured(assembled)
     if not scenes:
         return "no crossover: the scenario captures no scene"
+    if not all(scene.model in assembled.runner.paths for scene in scenes):
+        return "no crossover: it compares models on scenes, and this workload has requests or batch jobs"
     fleet = downlink(assembled, scenes)
     passes = fleet.passes
     if not passes.count:

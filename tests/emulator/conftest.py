@@ -4,16 +4,24 @@ Laser and radio carry 1,000 bytes a second, a processor does 1e9 operations a se
 gives a product of 500. Light takes 0.25 s over a laser and 0.125 s over a radio: exact in binary.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emulator.core import Core
+from emulator.decision_log import DecisionLog
 from emulator.decisions import Assign, Decision, WakeAt
-from emulator.events import Captured, ContactClosed, ContactOpened, Event
+from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
 from emulator.orders import End, Order, Run, Send
 from emulator.recorder import Recorder
+from emulator.report import summarise
+from emulator.schedulers import load
+from emulator.trace import SCHEMA, Header, TraceWriter
+from emulator.tracing.parts import footer_of
 from emulator.view import View
 from emulator.virtual import run
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
@@ -157,7 +165,70 @@ class Lab:
         run(Door(), facts, world.settings.duration_s, self.infer)
         return Sim(core, lines, recorder.digest())
 
+    def record(self, folder: Path, block_lines: int = 8, resume: bool = False, tasks: int = 12) -> bytes:
+        """A small run whose trace, of many blocks, is kept in `folder`; returns the lines of its log."""
+        world = self.world([self.laser("A", "B", 0.5, 30.0), self.radio("B", "G", 5.0, 60.0)])
+        facts = self.facts(world, [self.task(f"{n:02d}", 0.5 * n, "AB"[n % 2], work_s=2.0) for n in range(tasks)])
+        answers = DecisionLog()
+        core = Core(world, answers.watched(load("mesh", lambda: 0.0)))
+        header = Header(
+            schema=SCHEMA, orbitmesh="0", created_utc="2025-10-03T16:00:00Z", scenario="by-hand", scenario_sha256="",
+            epoch="2025-10-03T16:00:00Z", policy="mesh", seed=1, engine="virtual",
+        )  # fmt: skip
+        with TraceWriter(folder, resume) as writer:
+            writer.begin(header, world)
+            recorder = Recorder(core, writer.write, answers, block_lines)
+            run(recorder, facts, world.settings.duration_s, self.infer)
+            ended = msgspec.structs.replace(header, events=recorder.events, digest=recorder.digest())
+            row = summarise(core, "mesh", recorder.digest())
+            writer.close(ended, world, row, None, footer_of(core, ended))
+        return gzip.decompress((folder / "events.jsonl.gz").read_bytes())
+
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     return Lab()
+
+
+class Held:
+    """What `emulator.trace.Trace` offers to whoever exports it, of a run that was just made."""
+
+    closed, missing, folder = True, "", Path("by-hand")
+
+    def __init__(self, sim: Sim) -> None:
+        self.sim, self.world = sim, sim.core.world
+        self.header = Header(
+            schema=SCHEMA, orbitmesh="0", created_utc="2025-10-03T16:00:00Z", scenario="by-hand", scenario_sha256="",
+            epoch="2025-10-03T16:00:00Z", policy="mesh", seed=1, engine="virtual", digest=sim.digest,
+        )  # fmt: skip
+
+    def lines(self) -> Iterator[tuple[int, bytes, Line]]:
+        for number, line in enumerate(self.sim.lines, 1):
+            yield number, b"", line
+
+
+@pytest.fixture(scope="session")
+def held() -> type[Held]:
+    return Held
+
+
+@pytest.fixture(scope="session")
+def stormy(lab: Lab) -> Callable[..., Held]:
+    """Thirty scenes, one every 375 ms, over three satellites of which one fails and comes back, and one goes dark."""
+
+    def make(policy: str = "mesh", failed_s: float = 4.0) -> Held:
+        contacts = [
+            lab.laser("A", "B", 0.5, 30.0),
+            lab.laser("B", "C"),
+            lab.radio("B", "G", 5.0, 60.0),
+            lab.radio("C", "H", 9.0),
+        ]
+        tasks = [
+            lab.task(f"{n:02d}", 0.375 * n, "ABC"[n % 3], work_s=2.0, priority=n % 2, tile=int(n % 4 == 1))
+            for n in range(30)
+        ]
+        faults = [NodeFailed(failed_s, "C"), NodeRecovered(failed_s + 4.0, "C"), SunSet(3.0, "A"), SunRose(50.0, "A")]
+        world = lab.world(contacts, specs={"A": {"storage_bytes": 6000.0}})
+        return Held(lab.run(world, lab.facts(world, tasks, faults), load(policy, lambda: 0.0)))
+
+    return make

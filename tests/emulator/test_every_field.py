@@ -27,6 +27,7 @@ TABLES: dict[str, dict[str, str]] = {
     "[uplink]": {},
     "[imaging]": {},
     "[products]": {},
+    "[workload]": {"file": '"sentinel2a-2024-11-28"'},
     "[pipeline]": {"stages": '[{ name = "a", model = "cloud-screen" }]'},
     "[[pipeline.stages]]": {"name": '"a"', "model": '"cloud-screen"'},
     "[models.own]": {"file": '"own.onnx"'},

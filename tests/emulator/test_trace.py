@@ -211,8 +211,8 @@ def test_a_missing_or_empty_file_is_noticed(tmp_path, whole, name) -> None:
 
 
 def test_another_schema_is_refused(tmp_path, whole) -> None:
-    head = whole["header.json"].replace(b'"schema": 3', b'"schema": 99')
-    with pytest.raises(TraceError, match="schema 99, this version reads schema 3"):
+    head = whole["header.json"].replace(b'"schema": 4', b'"schema": 99')
+    with pytest.raises(TraceError, match="schema 99, this version reads 3 to 4; it is newer"):
         again(tmp_path / "run", whole | {"header.json": head})
 
 

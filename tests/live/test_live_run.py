@@ -54,7 +54,8 @@ def test_a_live_run_says_what_it_was_and_keeps_a_whole_trace(folder: Path, capfd
     assert sum(n.get("sent_bytes", 0) for n in live["nodes"].values()) > sent * 1024  # a product has that many at least
     assert listing(folder) == ["stage.toml", "trace"]
     assert listing(folder / "trace") == [
-        "events.jsonl.gz", "header.json", "live.json", "summary.json", "world.json.gz"
+        "decisions.jsonl.gz", "events.jsonl.gz", "footer.json", "header.json", "live.json", "summary.json",
+        "world.json.gz",
     ]  # fmt: skip
     assert json.loads((folder / "trace" / "header.json").read_text())["engine"] == "live"
     assert json.loads((folder / "trace" / "live.json").read_text())["late_s"] == document["late_s"]

@@ -83,7 +83,8 @@ def test_run_and_replay(orbitmesh: Command, quick: str, tmp_path: Path) -> None:
     assert (row["scenario"], row["seed"], row["name"], row["trace"]) == ("short", 5, "mesh", "a/b/kept")
     assert sorted(path.name for path in (tmp_path / "a/b").iterdir()) == ["kept"]
     kept = sorted(path.name for path in (tmp_path / "a/b/kept").iterdir())
-    assert kept == ["events.jsonl.gz", "header.json", "summary.json", "world.json.gz"]
+    logs = ["decisions.jsonl.gz", "events.jsonl.gz"]
+    assert kept == [*logs, "footer.json", "header.json", "summary.json", "world.json.gz"]
     again = orbitmesh("replay", "a/b/kept", "--json")
     assert (again.code, again.err) == (0, "")
     assert again.document["matches"] is True

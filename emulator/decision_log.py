@@ -1,0 +1,184 @@
+"""What a scheduler answered, kept while it runs, and forced again in a replay.
+
+Recording passes decisions on one by one, as the scheduler yields them, and changes nothing. Forcing gives a scheduler's
+place to the record: as long as the run asks the same questions at the same instants it gets the same answers; once it
+asks others, each task gets what was decided for it, not before the instant at which it was.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from emulator.consult import Decider
+from emulator.decisions import Assign, Decision, Downlink, Drop, Preempt, WakeAt, plain_text
+from emulator.view import View
+
+DECISIONS_LOG = "decisions.jsonl.gz"
+KINDS: dict[str, type] = {"assign": Assign, "downlink": Downlink, "drop": Drop, "preempt": Preempt, "wake": WakeAt}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+_AT_ONCE = frozenset((Assign, Downlink, Drop, Preempt))  # what msgspec writes as it is, nearly always
+_NEVER_S = 1e300  # an instant that JSON can hold, for one that it cannot: no run lasts so long
+
+Answer = tuple[float, str, list[Any]]  # instant, trigger, decisions as they are written
+
+
+class DecisionLog:
+    """The answers of one scheduler. `watched(scheduler)` takes its place; `flush` writes what came since."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[float, str, list[Any]]] = []
+        self._encoded: list[bytes] = []
+        self._lines = 0
+        self._first_s = self._last_s = 0.0
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+
+    def watched(self, scheduler: Decider) -> Callable[[View], Iterable[Decision]]:
+        """The same scheduler, whose answers are kept."""
+        decide: Any = getattr(scheduler, "decide", scheduler)
+
+        def watching(view: View) -> Iterator[Decision]:
+            kept: list[Any] = []
+            self._kept.append((view.now_s, view.trigger, kept))
+            for decision in decide(view) or ():
+                kept.append(decision if type(decision) in _AT_ONCE else written(decision))
+                yield decision
+
+        watching.__name__ = getattr(scheduler, "__name__", type(scheduler).__name__)
+        return watching
+
+    def encode(self) -> None:
+        """Make bytes of what was answered since, empty answers too: they are answers."""
+        kept = self._kept
+        if not kept:
+            return
+        if not self._lines:
+            self._first_s = kept[0][0]
+        self._last_s = kept[-1][0]
+        try:
+            self._encoded.append(self._encode_lines(kept))
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):  # something that JSON cannot hold
+            plain = [(at_s, trigger, [_once(each) for each in decisions]) for at_s, trigger, decisions in kept]
+            self._encoded.append(self._encode_lines(plain))
+        self._lines += len(kept)
+        kept.clear()
+
+    def flush(self, write: Callable[..., object]) -> None:
+        """Write the answers, if there are any, as one block."""
+        self.encode()
+        if self._lines:
+            encoded, lines = b"".join(self._encoded), self._lines
+            self._encoded, self._lines = [], 0
+            write(encoded, lines, self._first_s, self._last_s, DECISIONS_LOG)
+
+
+def written(decision: object) -> list[Any]:
+    """A decision as a list that begins with its kind; of what is none, or holds what JSON cannot, `?`, its type's name
+    and its task."""
+    kind = type(decision)
+    name = _NAMES.get(kind)
+    if name is None:
+        return _stand_in(decision)
+    values: tuple[Any, ...] = msgspec.structs.astuple(decision)  # type: ignore[arg-type]  # it is one of ours
+    if kind is WakeAt and isinstance(values[0], float | int):
+        at_s = float(values[0]) if abs(values[0]) < _NEVER_S else (_NEVER_S if values[0] > 0 else -_NEVER_S)
+        return [name, at_s]
+    values = tuple(plain_text(value) if isinstance(value, str) else value for value in values)
+    try:
+        if tuple(msgspec.json.decode(msgspec.json.encode(values))) == values:
+            return [name, *values]  # of wrong types perhaps: then it was rejected with a code, and will be again
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+        return _stand_in(decision)
+    return _stand_in(decision)
+
+
+def _once(each: object) -> list[Any]:
+    """What was not written when it was yielded, written; a list is what was: no scheduler's list comes here."""
+    return each if isinstance(each, list) else written(each)
+
+
+def _stand_in(decision: object) -> list[Any]:
+    return ["?", plain_text(type(decision).__name__), plain_text(getattr(decision, "task", ""))]
+
+
+def read(plain: Any) -> Any:
+    """The decision that was written; of what was none, something as bad, that is rejected under the same name."""
+    try:
+        name, *values = plain
+        if name in KINDS and len(values) == len(fields(name)):
+            return KINDS[name](*values)
+        return type(str(values[0]), (), {"task": str(values[1])})()
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def fields(name: str) -> tuple[str, ...]:
+    """The fields of a kind of decision. Raises KeyError for another name."""
+    return tuple(field.name for field in msgspec.structs.fields(KINDS[name]))
+
+
+class Forced:
+    """A scheduler that decides what another one is recorded to have decided.
+
+    `differences` counts what could not be as it was: questions that came otherwise, and decisions for tasks that never
+    waited again.
+    """
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._verbatim = deque((at_s, trigger, [read(each) for each in plain]) for at_s, trigger, plain in answers)
+        self._by_task: dict[str, deque[tuple[float, Decision]]] = {}
+        self._preempts: deque[tuple[float, Decision]] = deque()
+        self.parted_s: float | None = None  # when the run first asked something else
+
+    def decide(self, view: View) -> Iterator[Any]:
+        """The recorded decisions, verbatim while nothing differs."""
+        if self.parted_s is None:
+            yield from self._as_recorded(view)
+        else:
+            yield from self._by_name(view)
+
+    def left(self) -> dict[str, int]:
+        """Decisions, by task, that were never asked for again."""
+        found: dict[str, int] = {}
+        for _, _, decisions in self._verbatim:
+            for each in decisions:
+                if isinstance(each, Assign | Downlink | Drop):
+                    found[each.task] = found.get(each.task, 0) + 1
+        for task, waiting in self._by_task.items():
+            if waiting:
+                found[task] = found.get(task, 0) + len(waiting)
+        return found
+
+    def _as_recorded(self, view: View) -> Iterator[Any]:
+        """The record's next answer, if it was to this question."""
+        known = self._verbatim
+        if known and known[0][:2] == (view.now_s, view.trigger):
+            yield from known.popleft()[2]
+        else:
+            self._part(view.now_s)
+            yield from self._by_name(view)
+
+    def _part(self, now_s: float) -> None:
+        self.parted_s = now_s
+        for at_s, _, decisions in self._verbatim:
+            for each in decisions:
+                if isinstance(each, Assign | Downlink | Drop):
+                    self._by_task.setdefault(each.task, deque()).append((at_s, each))
+                elif isinstance(each, Preempt):
+                    self._preempts.append((at_s, each))
+        self._verbatim.clear()
+
+    def _by_name(self, view: View) -> Iterator[Any]:
+        next_s: list[float] = []
+        while self._preempts and self._preempts[0][0] <= view.now_s:
+            yield self._preempts.popleft()[1]
+        for task in list(view.waiting):
+            decided = self._by_task.get(task.id)
+            if decided and decided[0][0] <= view.now_s:
+                yield decided.popleft()[1]
+            elif decided:
+                next_s.append(decided[0][0])
+        next_s += [at_s for at_s, _ in list(self._preempts)[:1]]
+        if next_s:
+            yield WakeAt(min(next_s))

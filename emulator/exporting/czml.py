@@ -1,0 +1,244 @@
+"""A trace as CZML for Cesium: satellites and their orbits, stations, links while they are usable, tasks as points.
+
+Instants are UTC; positions are metres, ICRF (`INERTIAL`, the default: orbits close) or Earth-fixed (`FIXED`), sampled
+and joined by Lagrange polynomials of degree 5: within 2 cm of the ephemeris at 60 s. Tasks stand on the ground below
+where they were captured, from capture to end. Nothing in the file is fetched from anywhere.
+Source: CZML Guide, AnalyticalGraphicsInc/czml-writer.
+"""
+
+from html import escape
+from math import pi, sqrt
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from emulator.exporting.frames import INERTIAL, iso, turned
+from emulator.exporting.orbits import Orbits
+from emulator.exporting.outputs import new_file
+from emulator.exporting.story import Life, Sink, damage, tell
+from emulator.exporting.tables import SYNTHETIC
+from emulator.trace import Trace
+from links.contacts import LASER
+from nodes.track import subpoints
+
+STEP_S = 60.0  # Lagrange of degree 5 is then within 2 cm at 500 km, near the ends of the run; 3 mm inside
+DEGREE = 5
+MU_M3_PER_S2 = 3.986004418e14  # WGS84: NIMA TR8350.2
+MOST_TASKS = 1000  # points that a browser still moves smoothly [guess]
+MULTIPLIER = 60.0  # simulated seconds a second when the page opens: an orbit in 95 s
+
+SATELLITE, STATION, FAILED = (255, 255, 255, 255), (120, 200, 255, 255), (255, 40, 40, 255)
+LINKS = {LASER: (80, 255, 120, 160), "radio": (255, 190, 60, 200), "uplink": (200, 120, 255, 200)}
+TASKS = {"done": (80, 255, 120, 255), "dropped": (160, 160, 160, 255), "lost": (255, 40, 40, 255)}
+PENDING = (255, 220, 80, 255)
+
+Packet = dict[str, Any]
+Span = tuple[float, float]
+
+
+class Lives(Sink):
+    """All tasks, in the order of capture."""
+
+    def __init__(self) -> None:
+        self.all: list[Life] = []
+
+    def task(self, life: Life) -> None:
+        self.all.append(life)
+
+
+def export_czml(
+    trace: Trace,
+    out: Path,
+    orbits: Orbits,
+    frame: str = INERTIAL,
+    step_s: float = STEP_S,
+    most_tasks: int = MOST_TASKS,
+) -> dict[str, int]:
+    """Write the new file `out`. Returns how many satellites, stations, links, tasks and tasks shown there are.
+
+    Of more than `most_tasks` tasks every k-th is shown. Raises `TraceError`, `BadInput`, OSError.
+    """
+    times_s = orbits.grid_s(step_s)
+    lives = Lives()
+    story = tell(trace, lives)
+    lives.all.sort(key=lambda life: (life.task.at_s, life.task.id))
+    outages: dict[str, list[Span]] = {}
+    for node, from_s, to_s in story.outages:
+        outages.setdefault(node, []).append((from_s, orbits.duration_s if to_s is None else to_s))
+    shown = lives.all[:: max(1, -(-len(lives.all) // most_tasks))] if most_tasks > 0 else []
+    with damage(trace), new_file(out) as stream:
+        clock = Clock(orbits)
+        stream.write("[\n" + _text(_document(trace, clock)))
+        satellites = _satellites(stream, orbits, clock, frame, times_s, outages)
+        for station in orbits.stations:
+            place = [station.longitude_deg, station.latitude_deg, station.elevation_m]
+            point = _point(STATION, 8, outages.get(station.name, []), clock)
+            packet = {"id": f"station/{station.name}", "name": station.name, "availability": clock.whole}
+            label = _label(station.name)
+            _put(stream, packet | {"position": {"cartographicDegrees": place}, "point": point, "label": label})
+        links = _links(stream, trace, clock, outages)
+        _tasks(stream, orbits, clock, shown)
+        stream.write("\n]\n")
+    counts = {"satellites": satellites, "stations": len(orbits.stations), "links": links}
+    return counts | {"tasks_shown": len(shown), "tasks": len(lives.all)}
+
+
+class Clock:
+    """The run's time in UTC texts."""
+
+    def __init__(self, orbits: Orbits) -> None:
+        self.epoch, self.duration_s = orbits.epoch, orbits.duration_s
+        self.start, self.stop = iso(self.epoch, np.array([0.0, self.duration_s]))
+        self.whole = f"{self.start}/{self.stop}"
+
+    def intervals(self, spans: list[Span]) -> list[str]:
+        """`start/stop` of each span, cut to the run; spans without length are left out."""
+        cut = [(max(0.0, a), min(b, self.duration_s)) for a, b in spans if min(b, self.duration_s) > max(0.0, a)]
+        texts = iso(self.epoch, np.array([instant for span in cut for instant in span]))
+        return [f"{a}/{b}" for a, b in zip(texts[::2], texts[1::2], strict=True)]
+
+
+def _document(trace: Trace, clock: Clock) -> Packet:
+    header = trace.header
+    return {
+        "id": "document",
+        "name": f"{header.scenario}, {header.policy}",
+        "version": "1.0",
+        "description": f"orbitmesh, digest {escape(header.digest)}; {SYNTHETIC}; tasks [every k-th is shown]",
+        "clock": {
+            "interval": clock.whole,
+            "currentTime": clock.start,
+            "multiplier": MULTIPLIER,
+            "range": "LOOP_STOP",
+            "step": "SYSTEM_CLOCK_MULTIPLIER",
+        },
+    }
+
+
+def _satellites(
+    stream: IO[str],
+    orbits: Orbits,
+    clock: Clock,
+    frame: str,
+    times_s: np.ndarray[Any, np.dtype[np.float64]],
+    outages: dict[str, list[Span]],
+) -> int:
+    """A packet for each satellite: where it is, the orbit half a turn before and behind, its name."""
+    for row, name in enumerate(orbits.ephemeris.names):
+        positions, velocities = orbits.ephemeris.only(row).states(times_s)
+        samples = np.column_stack((times_s, turned(positions, orbits.epoch, times_s, frame)[0]))
+        half_s = period_s(positions[0, 0], velocities[0, 0]) / 2.0
+        color = {"solidColor": {"color": {"rgba": [*SATELLITE[:3], 90]}}}
+        packet = {
+            "id": f"satellite/{name}",
+            "name": name,
+            "availability": clock.whole,
+            "position": {
+                "epoch": clock.start,
+                "referenceFrame": frame,
+                "interpolationAlgorithm": "LAGRANGE",
+                "interpolationDegree": DEGREE,
+                "cartesian": np.round(samples, 3).ravel().tolist(),
+            },
+            "point": _point(SATELLITE, 7, outages.get(name, []), clock),
+            "label": _label(name),
+            "path": {"leadTime": half_s, "trailTime": half_s, "width": 1, "resolution": 120, "material": color},
+        }
+        _put(stream, packet)
+    return len(orbits.ephemeris.names)
+
+
+def period_s(position: Any, velocity: Any) -> float:
+    """The time of one turn from a state, in m and m/s, by the vis-viva equation."""
+    axis_m = 1.0 / (2.0 / sqrt(position @ position) - (velocity @ velocity) / MU_M3_PER_S2)
+    return 2.0 * pi * sqrt(axis_m**3 / MU_M3_PER_S2)
+
+
+def _links(stream: IO[str], trace: Trace, clock: Clock, outages: dict[str, list[Span]]) -> int:
+    """A line for each pair and kind that ever meets, there while both ends are up and the contact lasts."""
+    kinds = {node.name: node.kind for node in trace.world.nodes}
+    spans: dict[tuple[str, str, str], list[Span]] = {}
+    for contact in trace.world.plan.contacts:
+        spans.setdefault((contact.kind, contact.a, contact.b), []).append((contact.start_s, contact.stop_s))
+    count = 0
+    for (kind, a, b), met in sorted(spans.items()):
+        intervals = clock.intervals(without(met, outages.get(a, []) + outages.get(b, [])))
+        if not intervals:
+            continue
+        ends = [f"{reference(f'{kinds[node]}/{node}')}#position" for node in (a, b)]
+        color = {"solidColor": {"color": {"rgba": LINKS[kind]}}}
+        line = {"positions": {"references": ends}, "arcType": "NONE", "width": 1.5, "material": color}
+        packet = {"id": f"{kind}/{a}/{b}", "name": f"{kind} {a} - {b}", "availability": intervals, "polyline": line}
+        _put(stream, packet)
+        count += 1
+    return count
+
+
+def without(spans: list[Span], holes: list[Span]) -> list[Span]:
+    """What is left of spans when holes are cut out of them, in the order of time."""
+    left = sorted(spans)
+    for start_s, stop_s in holes:
+        left = [
+            part
+            for a, b in left
+            for part in ((a, min(b, start_s)), (max(a, stop_s), b))
+            if part[1] > part[0]
+        ]  # fmt: skip
+    return left
+
+
+def reference(name: str) -> str:
+    """A packet's id as references write it: Cesium splits at `#` and reads `\\` as an escape."""
+    return name.replace("\\", "\\\\").replace("#", "\\#")
+
+
+def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[Life]) -> None:
+    """A point on the ground for each task, below the satellite that captured it, until its end."""
+    rows = {name: row for row, name in enumerate(orbits.ephemeris.names)}
+    for life in shown:
+        task = life.task
+        at_s = np.array([task.at_s])
+        place = orbits.ephemeris.only(rows[task.node]).positions(at_s)
+        lat_deg, lon_deg, _ = subpoints(place, orbits.epoch, at_s)
+        stop_s = clock.duration_s if life.ended_s is None else life.ended_s
+        there = clock.intervals([(task.at_s, stop_s)])
+        if not there:
+            continue
+        instants = {
+            "captured": task.at_s, "sent": life.sent_s, "started": life.started_s, "finished": life.finished_s,
+            "delivered": life.delivered_s,
+        }  # fmt: skip
+        told = "".join(f"<tr><td>{k}</td><td>{v:.3f} s</td></tr>" for k, v in instants.items() if v is not None)
+        ended = escape(f"{life.how} {life.reason}".strip())
+        packet = {
+            "id": f"task/{task.id}",
+            "name": task.id,
+            "availability": there,
+            "description": f"<p>{escape(task.node)}: {ended}</p><table>{told}</table>",
+            "position": {"cartographicDegrees": [float(lon_deg[0, 0]), float(lat_deg[0, 0]), 0.0]},
+            "point": {"pixelSize": 4, "color": {"rgba": TASKS.get(life.how, PENDING)}},
+        }
+        _put(stream, packet)
+
+
+def _point(color: tuple[int, ...], size: int, outages: list[Span], clock: Clock) -> Packet:
+    """A dot, red while its node has failed."""
+    failed = [{"interval": span, "rgba": FAILED} for span in clock.intervals(outages)]
+    if not failed:
+        return {"pixelSize": size, "color": {"rgba": color}}
+    return {"pixelSize": size, "color": [{"interval": clock.whole, "rgba": color}, *failed]}
+
+
+def _label(name: str) -> Packet:
+    offset = {"cartesian2": [8, -8]}
+    return {"text": name, "font": "11pt sans-serif", "horizontalOrigin": "LEFT", "pixelOffset": offset}
+
+
+def _text(packet: Packet) -> str:
+    return msgspec.json.encode(packet).decode()
+
+
+def _put(stream: IO[str], packet: Packet) -> None:
+    stream.write(",\n" + _text(packet))

@@ -1,0 +1,227 @@
+"""A trace as Chrome trace JSON, which Perfetto's UI and chrome://tracing open: who was busy with what, and when.
+
+Nodes are processes; their processor, each transmitter (`to X`), each receiver (`from X`) and the Earth's shadow are
+tracks; the process `links` has a track for each pair that meets. A task's slices are joined by flow arrows. Written as
+it is read: memory grows with what is under way. Simulated instants from the scenario's epoch, in microseconds.
+Source of the format: Trace Event Format, Google, 2016 ("JSON Object Format", complete, instant, flow, metadata).
+"""
+
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from emulator.errors import TraceError
+from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
+from emulator.exporting.outputs import new_file
+from emulator.exporting.story import Hop, Life, Sink, Story, Work, contradiction, damage, facts
+from emulator.exporting.tables import about_trace
+from emulator.exporting.tracks import Track, Tracks, microseconds, nanoseconds
+from emulator.orders import Order
+from emulator.state import BUNDLE
+from emulator.trace import Trace
+from emulator.world import STATION
+from links.contacts import RADIO
+from links.transfer import delay_s
+
+PROCESSOR, CAMERA, SENDING, RECEIVING, SHADOW, OUTAGE = range(6)  # rows of a process, from the top
+LINKS = "links"
+BATCH_BYTES = 1 << 20  # written at a time
+
+
+class Place(NamedTuple):
+    """Where a flow touches a slice."""
+
+    start_ns: int
+    pid: int
+    tid: int
+
+
+class ChromeTrace(Sink):
+    """Turns what has happened into events, written to `stream` in pieces."""
+
+    def __init__(self, trace: Trace, stream: IO[str]) -> None:
+        self._stream = stream
+        self._encode = msgspec.json.Encoder().encode
+        self._pieces: list[bytes] = []
+        self._size_bytes, self._between = 0, ""
+        self.events = 0
+        self._contacts = trace.world.plan.contacts
+        self._end_ns = nanoseconds(trace.world.settings.duration_s)
+        self._tracks = Tracks()
+        self._nodes = {node.name: self._tracks.process(node.name, node.kind) for node in trace.world.nodes}
+        self._radios = {node.name for node in trace.world.nodes if node.kind != STATION}
+        self._links = self._tracks.process(LINKS)
+        self._flows: dict[str, list[Place]] = {}  # of tasks that have not ended
+        self._flow = 0
+        self._open: dict[int, float] = {}  # contact -> since
+        self._dark = {node.name: 0.0 for node in trace.world.nodes if node.kind != STATION and not node.sunlit}
+        self._down: dict[str, float] = {}
+
+    # what ended
+
+    def hop(self, hop: Hop) -> None:
+        """A message is a slice at its sender, while it is serialised, and one at its receiver, one light time on."""
+        order = hop.order
+        contact = self._contacts[order.contact]
+        gone_s = order.free_s if hop.ended_s is None else min(order.free_s, hop.ended_s)
+        radio = contact.kind == RADIO and order.node in self._radios
+        says = {
+            "task": order.task, "to": order.to, "size_bytes": order.size_bytes, "contact": order.contact,
+            "how": hop.how, "light_time_s": order.deliver_s - order.free_s,
+        }  # fmt: skip
+        sending = self._track(order.node, "to the ground" if radio else f"to {order.to}", SENDING)
+        flow = hop.owner if order.what != BUNDLE else f"bundle {order.task}"
+        self._touch(flow, self._slice(sending, order.what, order.start_s, gone_s, says))
+        if hop.delivered_s is not None:
+            first_bit_s = order.start_s + delay_s(contact, contact.a == order.node, order.start_s)
+            says = {"task": order.task, "from": order.node, "size_bytes": order.size_bytes, "due_s": order.deliver_s}
+            receiving = self._track(order.to, f"from {order.node}", RECEIVING)
+            self._touch(flow, self._slice(receiving, order.what, first_bit_s, hop.delivered_s, says))
+
+    def work(self, work: Work) -> None:
+        """A run is a slice of its processor."""
+        order, outcome = work.order, work.outcome
+        stop_s = order.finish_s if work.ended_s is None else work.ended_s
+        says: dict[str, Any] = {"task": order.task, "run": order.run, "basis": order.basis, "how": work.how}
+        if outcome is not None:
+            says |= {"label": outcome.label, "cloud_fraction": outcome.cloud_fraction}
+        track = self._track(order.node, "processor", PROCESSOR)
+        name = order.task[len(work.owner) + 1 :] or "inference"  # of a pipeline: the stage
+        self._touch(work.owner, self._slice(track, name, order.start_s, stop_s, says))
+
+    def task(self, life: Life) -> None:
+        """The slices of a task become one flow, in the order of time."""
+        self._draw(life.task.id)
+
+    # what happens
+
+    def see(self, event: Event) -> None:
+        """What the sky does, faults, and captures."""
+        if isinstance(event, Captured):
+            task = event.task
+            says = {"task": task.id, "raw_bytes": task.raw_bytes, "priority": task.priority, "synthetic": True}
+            at_ns = nanoseconds(event.at_s)
+            tid = self._tracks.lane(self._track(event.node, "camera", CAMERA), at_ns, at_ns)
+            place = Place(at_ns, self._nodes[event.node], tid)
+            self._write({"ph": "i", "s": "t", "name": "captured", "cat": "task", "args": says} | _where(place))
+        elif isinstance(event, ContactOpened):
+            self._open[event.contact] = event.at_s
+        elif isinstance(event, ContactClosed):
+            self._contact(event.contact, event.at_s)
+        elif isinstance(event, SunSet):
+            self._dark.setdefault(event.node, event.at_s)
+        elif isinstance(event, SunRose):
+            self._span(self._dark, event.node, event.at_s, "shadow", SHADOW)
+        elif isinstance(event, NodeFailed):
+            self._down.setdefault(event.node, event.at_s)
+        elif isinstance(event, NodeRecovered):
+            self._span(self._down, event.node, event.at_s, "failed", OUTAGE)
+
+    def finish(self) -> None:
+        """What still lasts ends with the run, and says so."""
+        end_s = self._end_ns / 1e9
+        for number in sorted(self._open):
+            self._contact(number, end_s)
+        for since, name, rank in ((self._dark, "shadow", SHADOW), (self._down, "failed", OUTAGE)):
+            for node in sorted(since):
+                self._span(since, node, end_s, name, rank)
+        for flow in list(self._flows):  # bundles
+            self._draw(flow)
+        self._flush()
+
+    def _contact(self, number: int, stop_s: float) -> None:
+        since_s = self._open.pop(number, None)
+        if since_s is None:
+            return
+        contact = self._contacts[number]
+        says = {"contact": number, "max_bits_per_s": max(contact.bits_per_s), "kind": contact.kind}
+        if any(contact.range_m):
+            says |= {"min_range_m": min(contact.range_m), "max_range_m": max(contact.range_m)}
+        name = f"{contact.a} - {contact.b}" if contact.kind != "uplink" else f"{contact.b} - {contact.a}, up"
+        self._slice(self._tracks.track(self._links, name, 0), contact.kind, since_s, stop_s, says)
+
+    def _span(self, since: dict[str, float], node: str, stop_s: float, name: str, rank: int) -> None:
+        start_s = since.pop(node, None)
+        if start_s is not None:
+            self._slice(self._track(node, name, rank), name, start_s, stop_s, {})
+
+    # how it is written
+
+    def _track(self, node: str, name: str, rank: int) -> Track:
+        return self._tracks.track(self._nodes[node], name, rank)
+
+    def _slice(self, track: Track, name: str, start_s: float, stop_s: float, says: dict[str, Any]) -> Place:
+        start_ns, stop_ns = nanoseconds(start_s), nanoseconds(stop_s)
+        place = Place(start_ns, track.pid, self._tracks.lane(track, start_ns, stop_ns))
+        length = {"ph": "X", "name": name, "cat": "run", "dur": microseconds(stop_ns - start_ns), "args": says}
+        self._write(length | _where(place))
+        return place
+
+    def _touch(self, flow: str, place: Place) -> None:
+        self._flows.setdefault(flow, []).append(place)
+
+    def _draw(self, flow: str) -> None:
+        """Arrows along the slices that a flow touched: start, steps, finish, each bound to the slice around it."""
+        places = sorted(self._flows.pop(flow, ()))
+        if len(places) < 2:
+            return
+        self._flow += 1
+        last = len(places) - 1
+        for k, place in enumerate(places):
+            phase = {"ph": "s"} if k == 0 else {"ph": "f", "bp": "e"} if k == last else {"ph": "t"}
+            self._write(phase | {"id": self._flow, "name": flow, "cat": "task"} | _where(place))
+
+    def _write(self, event: dict[str, Any]) -> None:
+        named = self._tracks.metadata
+        if named:
+            self._tracks.metadata = []
+            for each in named:
+                self._put(each)
+        self._put(event)
+
+    def _put(self, event: dict[str, Any]) -> None:
+        piece = self._encode(event)
+        self._pieces.append(piece)
+        self._size_bytes += len(piece)
+        self.events += 1
+        if self._size_bytes >= BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._stream.write(self._between + b",\n".join(self._pieces).decode())
+            self._pieces, self._size_bytes, self._between = [], 0, ",\n"
+
+
+def export_perfetto(trace: Trace, out: Path) -> dict[str, int]:
+    """Write the new file `out` (.json). Returns `{"events": n}`: how many trace events it holds.
+
+    Raises `TraceError` for a trace that contradicts itself, `BadInput` for a name that is taken, OSError.
+    """
+    with damage(trace), new_file(out) as stream:
+        stream.write('{"displayTimeUnit":"ms","otherData":')
+        stream.write(msgspec.json.encode(about_trace(trace)).decode())
+        stream.write(',\n"traceEvents":[\n')
+        chrome = ChromeTrace(trace, stream)
+        story = Story(trace.world, chrome)
+        for number, (event, orders) in facts(trace):
+            try:
+                _take(story, chrome, event, orders)
+            except (KeyError, IndexError) as error:
+                raise contradiction(trace, number, error) from error
+        story.close()
+        chrome.finish()
+        stream.write("\n]}\n")
+    if not chrome.events:
+        raise TraceError(f"{trace.folder}: a world without nodes")
+    return {"events": chrome.events}
+
+
+def _take(story: Story, chrome: ChromeTrace, event: Event, orders: list[Order]) -> None:
+    story.take(event, orders)
+    chrome.see(event)
+
+
+def _where(place: Place) -> dict[str, Any]:
+    return {"ts": microseconds(place.start_ns), "pid": place.pid, "tid": place.tid}

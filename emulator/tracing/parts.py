@@ -1,0 +1,64 @@
+"""Fills in a trace's header and footer from what runs and what came of it."""
+
+import msgspec
+
+from emulator import clock
+from emulator.assemble import Assembled
+from emulator.core import Core
+from emulator.ledger import bundle_counts, counts
+from emulator.tracing.header import (
+    SCHEMA,
+    SOURCES,
+    Footer,
+    Header,
+    LinkBytes,
+    NodeTotals,
+    host,
+    tai_minus_utc_s,
+    versions,
+)
+from emulator.version import installed_version
+
+
+def header_of(assembled: Assembled, policy: str, engine: str) -> Header:
+    """What runs; `events` and `digest` are filled in when the trace is closed."""
+    scenario = assembled.loaded.scenario
+    return Header(
+        schema=SCHEMA,
+        orbitmesh=installed_version(),
+        created_utc=clock.utc_now(),
+        scenario=scenario.name,
+        scenario_sha256=assembled.loaded.sha256,
+        epoch=scenario.epoch,
+        policy=policy,
+        seed=scenario.seed,
+        engine=engine,
+        tai_minus_utc_s=tai_minus_utc_s(scenario.epoch),
+        scenario_table=msgspec.json.decode(msgspec.json.encode(scenario, order="sorted")),
+        elements=msgspec.to_builtins(assembled.sky.elements),
+        sources=SOURCES if engine == "live" else {"captures": SOURCES["captures"]},
+        versions=versions(),
+        host=host(),
+    )
+
+
+def footer_of(core: Core, header: Header) -> Footer:
+    """The ledger of a run that has ended."""
+    return Footer(
+        events=header.events,
+        digest=header.digest,
+        end_s=core.now_s,
+        tasks=counts(core),
+        bundles=bundle_counts(core),
+        links=[
+            LinkBytes(
+                from_node=a, to_node=b, sent_bytes=account.sent_bytes, received_bytes=account.received_bytes,
+                lost_bytes=account.lost_bytes,
+            )
+            for (a, b), account in sorted(core.transport.accounts.items())
+        ],
+        nodes=[
+            NodeTotals(node=name, ops=None if node.budget is None else node.budget.ops, stored_bytes=node.stored_bytes)
+            for name, node in sorted(core.nodes.items())
+        ],
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""Opens a trace, whole or cut off, with limits on every size. JSON only: nothing in a trace is ever executed."""
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from emulator.errors import TraceError
+from emulator.events import Event
+from emulator.orders import Order
+from emulator.tracing.header import READS, Footer, Header
+from emulator.tracing.log import MOST_LINE_BYTES, Log
+from emulator.tracing.writer import DECISIONS, EVENTS
+from emulator.world import World
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+MOST_WORLD_BYTES = 2 << 30
+MOST_HEADER_BYTES = 64 << 20
+
+Line = tuple[Event, list[Order]]
+
+
+class Trace:
+    """An opened trace: header, world, lines one by one, and tables. Raises `TraceError` for what is not one.
+
+    `closed` is false for what a killed run left; its log is then read as far as it is whole, and `missing` says where
+    it ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not os.path.isfile(folder / "header.json"):
+            text = "it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one"
+            raise TraceError(f"{str(folder)[:200]} is no trace: {text}")
+        self.folder = folder
+        head = self._read("header.json", MOST_HEADER_BYTES)
+        schema = self._decode("header.json", head, dict).get("schema")
+        if schema not in READS:
+            newer = isinstance(schema, int) and schema > READS[-1]
+            hint = "; it is newer: update orbitmesh" if newer else ""
+            raise TraceError(f"{folder}: schema {schema!r}, this version reads {READS[0]} to {READS[-1]}{hint}")
+        self.header: Header = self._decode("header.json", head, Header)
+        self.closed = bool(self.header.digest)
+        self.log = Log(folder / EVENTS)
+        self.missing = ""  # what the last pass over a log that is not whole did not find
+        self._world: World | None = None
+        self._world_sha256 = ""
+
+    @property
+    def world(self) -> World:
+        """What the core was told; read when it is first asked for."""
+        if self._world is None:
+            data = self._read("world.json.gz", MOST_WORLD_BYTES)
+            self._world = self._decode("world.json.gz", data, World)
+            self._world_sha256 = hashlib.sha256(data).hexdigest()
+        return self._world
+
+    @property
+    def world_sha256(self) -> str:
+        """Of the world as it lies there."""
+        return self._world_sha256 if self.world is not None else ""
+
+    def summary(self) -> Any:
+        """The recorded row of figures, as plain lists and tables."""
+        return self._decode("summary.json", self._read("summary.json", MOST_HEADER_BYTES), Any)
+
+    def footer(self) -> Footer | None:
+        """The ledger; None in traces of schema 3 and in those that were never closed."""
+        if not os.path.isfile(self.folder / "footer.json"):
+            return None
+        footer: Footer = self._decode("footer.json", self._read("footer.json", MOST_HEADER_BYTES), Footer)
+        return footer
+
+    def chunks(
+        self, from_s: float | None = None, to_s: float | None = None, strict: bool | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Whole lines as bytes, by the thousand, with the number of the first; `strict` false: as far as it is whole.
+
+        A closed trace is read strictly if nothing is said, one that was cut off is not.
+        """
+        yield from self.log.chunks(self.closed if strict is None else strict, from_s, to_s)
+        self.missing = self.log.missing
+
+    def lines(
+        self, from_s: float | None = None, to_s: float | None = None, strict: bool | None = None
+    ) -> Iterator[tuple[int, bytes, Line]]:
+        """Each line's number from 1, its bytes, and what it says; with instants, those of `from_s` to `to_s`."""
+        decode = msgspec.json.Decoder(Line).decode
+        for first, raw in self.chunks(from_s, to_s, strict):
+            for number, line in enumerate(raw.splitlines(keepends=True), first):
+                said = self.decoded(number, line, decode)
+                if (from_s is None or said[0].at_s >= from_s) and (to_s is None or said[0].at_s <= to_s):
+                    yield number, line, said
+
+    def decoded(self, number: int, line: bytes, decode: Any) -> Any:
+        """What a line says. Raises `TraceError` with its number."""
+        if len(line) > MOST_LINE_BYTES:
+            raise TraceError(f"{self.folder}: line {number} is cut off or longer than {MOST_LINE_BYTES} bytes")
+        try:
+            return decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise TraceError(f"{self.folder}: line {number} is no record: {error}") from error
+
+    def decisions(self) -> Iterator[tuple[float, str, list[Any]]]:
+        """Every answer of the scheduler: instant, trigger, decisions. Raises `TraceError` where none were kept."""
+        path = self.folder / DECISIONS
+        if not path.is_file():
+            raise TraceError(f"{self.folder}: no {DECISIONS}: traces keep decisions from schema 4 on; record it again")
+        decode = msgspec.json.Decoder(tuple[float, str, list[Any]]).decode
+        for first, raw in Log(path).chunks(self.closed):
+            for number, line in enumerate(raw.splitlines(), first):
+                yield self.decoded(number, line, decode)
+
+    def arrow(self, table: str, **span_s: float) -> "pyarrow.Table":
+        """A table of the trace (`emulator.tracing.tables.TABLES`) as Arrow; needs the extra `parquet`."""
+        from emulator.tracing.columnar import arrow
+
+        return arrow(self, table, **span_s)
+
+    def pandas(self, table: str, **span_s: float) -> "pandas.DataFrame":
+        """The same as a pandas DataFrame; needs pandas too."""
+        frame: pandas.DataFrame = self.arrow(table, **span_s).to_pandas()
+        return frame
+
+    def polars(self, table: str, **span_s: float) -> "polars.DataFrame":
+        """The same as a polars DataFrame; needs polars too."""
+        from emulator.tracing.columnar import polars_frame
+
+        frame: polars.DataFrame = polars_frame(self.arrow(table, **span_s))
+        return frame
+
+    def _read(self, name: str, most_bytes: int) -> bytes:
+        path = self.folder / name
+        try:
+            if not path.is_file():  # a pipe by that name would be waited for
+                raise FileNotFoundError("it is not there, or no file")
+            with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
+                data = stream.read(most_bytes + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise TraceError(f"{path}: cannot be read: {error}") from error
+        if len(data) > most_bytes:
+            raise TraceError(f"{path}: larger than {most_bytes} bytes")
+        return data
+
+    def _decode(self, name: str, data: bytes, kind: Any) -> Any:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise TraceError(f"{self.folder / name}: {error}") from error

@@ -1,0 +1,206 @@
+"""Writes a trace: `header.json` and `world.json.gz` first, the logs block by block, `footer.json` and the rest last.
+
+It grows in `.NAME.orbitmesh-partial` beside its final name and is renamed when whole, so a folder of that name is
+complete. After an error nothing remains; after a crash the partial folder does, and `resume` goes on from it.
+"""
+
+import gzip
+import hashlib
+import os
+import shutil
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from emulator.errors import ReplayMismatch, TraceError
+from emulator.folders import made
+from emulator.tracing.blocks import Block
+from emulator.tracing.header import Footer, Header
+from emulator.tracing.log import Log
+from emulator.tracing.squeeze import Piece, Squeezer, to_disk
+from emulator.world import World
+
+EVENTS = "events.jsonl.gz"
+DECISIONS = "decisions.jsonl.gz"
+SAME = (
+    "schema",
+    "scenario",
+    "scenario_sha256",
+    "epoch",
+    "policy",
+    "seed",
+    "engine",
+    "world_sha256",
+)  # of a resumed run
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise `TraceError` unless a trace can be given this name: nothing is there but, at most, an empty folder."""
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if taken or not folder.name or folder.resolve() == Path.cwd():
+            raise TraceError(f"--out {folder} is there and not an empty folder to fill; name a new one, or remove it")
+        with suppress(FileNotFoundError):
+            os.stat(folder)  # tells of names that cannot be, which the questions above may pass over
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise TraceError(f"--out {str(folder)[:200]}: cannot be written: {error}") from error
+
+
+def partial_of(folder: Path) -> Path:
+    """Where a trace of this name grows."""
+    final = Path(os.path.realpath(folder))
+    return final.with_name(f".{final.name}.orbitmesh-partial")
+
+
+class TraceWriter:
+    """Writes a trace; use it as a context manager. Left without `close`, nothing remains, but with `resume`.
+
+    With `resume` an interrupted trace is taken up: blocks that are there are compared with what the run, which starts
+    anew, says again, and it goes on behind them. Then an interruption leaves what was written.
+    """
+
+    def __init__(self, folder: Path, resume: bool = False) -> None:
+        refuse_taken(folder)
+        self.folder = Path(os.path.realpath(folder))
+        self.resume = resume
+        self.resumed_lines = 0  # facts that an interrupted run had left
+
+    def __enter__(self) -> "TraceWriter":
+        with ExitStack() as stack:
+            stack.enter_context(made(self.folder.parent))
+            self._partial = partial_of(self.folder)
+            self._closed = False
+            self._clear_or_keep()
+            self._squeezer = Squeezer()
+            self._header: Header | None = None
+            self._old_header: Header | None = self._left_header()
+            self._left: dict[str, list[tuple[bytes, int]]] = {}
+            stack.callback(self._leave)
+            self._files = {name: stack.enter_context(self._opened(name)) for name in (EVENTS, DECISIONS)}
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._squeezer.abandon()
+        taken_up = self.resume and self._old_header is not None
+        self._keep = taken_up or (self.resume and isinstance(exception[1], KeyboardInterrupt | OSError))
+        self._stack.__exit__(*exception)
+
+    def begin(self, header: Header, world: World) -> None:
+        """Say what runs, before it does. Raises `TraceError` where an interrupted run was of something else."""
+        world_json = msgspec.json.encode(world)
+        header = msgspec.structs.replace(header, world_sha256=hashlib.sha256(world_json).hexdigest())
+        old = self._old_header
+        if old is not None:
+            other = [name for name in SAME if getattr(old, name) != getattr(header, name)]
+            if other:
+                told = ", ".join(f"{name} {getattr(old, name)!r}, not {getattr(header, name)!r}" for name in other)
+                raise TraceError(f"--resume: the interrupted run in {self._partial} was another one: {told}")
+            header = msgspec.structs.replace(header, created_utc=old.created_utc)
+        self._header = header
+        self._put("world.json.gz", gzip.compress(world_json, compresslevel=3, mtime=0))
+        self._put("header.json", pretty(header))
+
+    def write(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = EVENTS) -> None:
+        """Append whole lines as one block; `first_s` and `last_s` are their span of time."""
+        left = self._left.get(name)
+        if left:
+            old, before = left.pop(0)
+            if old != chunk:
+                text = "the run, started anew, says something else than the interrupted one did"
+                raise ReplayMismatch(f"--resume: {text}, in the {lines} lines of {name} after line {before}")
+            return
+        self._squeezer.put(Piece(self._files[name], chunk, lines, first_s, last_s))
+
+    def close(self, header: Header, world: World, summary: Any, live: Any = None, footer: Footer | None = None) -> None:
+        """Write the rest (what only a live run has, if there is any, as `live.json`) and give the folder its name."""
+        if any(self._left.values()):
+            raise ReplayMismatch("--resume: the run, started anew, ended before the interrupted one had")
+        if self._header is None:
+            self.begin(header, world)
+        self._squeezer.finish()
+        if self._header is not None:
+            header = msgspec.structs.replace(self._header, events=header.events, digest=header.digest)
+        for file in self._files.values():
+            to_disk(file)
+            file.close()
+        self._put("summary.json", pretty(summary))
+        if live is not None:
+            self._put("live.json", pretty(live))
+        if footer is not None:
+            self._put("footer.json", pretty(footer))
+        self._put("header.json", pretty(header))
+        self._partial.rename(self.folder)  # takes the place of an empty folder, of nothing else
+        self._closed = True
+
+    def _put(self, name: str, data: bytes) -> None:
+        beside = self._partial / f"{name}.partial"
+        beside.write_bytes(data)
+        beside.rename(self._partial / name)
+
+    def _clear_or_keep(self) -> None:
+        """An interrupted run's folder is taken up, or refused; one that has no log yet is of no worth."""
+        partial = self._partial
+        self._keep = False
+        if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
+            raise TraceError(f"--out: {partial} is in the way: a trace would grow there; remove it")
+        if partial.is_dir() and not self.resume and any(partial.iterdir()):
+            text = "--resume goes on with it, removing the folder forgets it"
+            raise TraceError(f"--out: an interrupted run has left {partial}: {text}")
+        partial.mkdir(exist_ok=True)
+
+    def _left_header(self) -> Header | None:
+        try:
+            return msgspec.json.decode((self._partial / "header.json").read_bytes(), type=Header)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise TraceError(f"--resume: {self._partial / 'header.json'}: {error}; remove the folder") from error
+
+    def _opened(self, name: str) -> FileIO:
+        """A log to append to, without what an interruption cut off; its whole blocks wait to be compared."""
+        path = self._partial / name
+        file = FileIO(path, "a")
+        try:
+            _lock(file)
+        except OSError as error:
+            file.close()
+            self._keep = True  # it is another's
+            raise TraceError(f"--out: another run is writing {self._partial} now; name another folder") from error
+        if self._old_header is None:
+            file.truncate(0)
+            return file
+        log = Log(path)
+        kept: list[tuple[bytes, int]] = []
+        if log.blocked:
+            kept = [(chunk.raw, chunk.first - 1) for chunk in log.chunks(strict=False)]
+            blocks: list[Block] = log.index(strict=False)[: len(kept)]
+            file.truncate(blocks[-1].offset + blocks[-1].size_bytes if blocks else 0)
+        else:
+            file.truncate(0)
+        self._left[name] = kept
+        if name == EVENTS:
+            self.resumed_lines = sum(raw.count(b"\n") for raw, _ in kept)
+        return file
+
+    def _leave(self) -> None:
+        """After the files are closed: nothing remains of what was not closed, unless it is to be resumed."""
+        if not self._keep and not self._closed:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._partial)
+
+
+def _lock(file: FileIO) -> None:
+    """Keep another run from writing there too; where the system has no such locks, it is left to the user."""
+    if os.name == "posix":
+        locks = import_module("fcntl")
+        locks.flock(file, locks.LOCK_EX | locks.LOCK_NB)
+
+
+def pretty(value: Any) -> bytes:
+    """JSON for people too."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

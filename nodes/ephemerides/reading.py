@@ -1,0 +1,105 @@
+"""Reads a file of ephemerides, or a folder of them: CCSDS OEM (keyword-value notation or XML), STK `.e`.
+
+The content decides, not the file's name.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+from nodes.ephemerides.interpolation import Interpolation
+from nodes.ephemerides.oem import read_oem
+from nodes.ephemerides.oem_xml import read_oem_xml
+from nodes.ephemerides.stk import read_stk
+from nodes.ephemerides.tables import TabulatedOrbit
+from nodes.errors import EphemerisError
+
+MAX_BYTES = 64_000_000  # 64 MB: one satellite every 10 s for two months
+MAX_FILES = 5000  # of a folder; more satellites than that are another tool's work [guess]
+SUFFIXES = (".oem", ".xml", ".e")
+
+
+def is_ephemeris(path: Path | str) -> bool:
+    """Whether a file begins as an ephemeris does, or is a folder; False where it cannot be read."""
+    file = Path(path)
+    try:
+        if file.is_dir():
+            return True
+        with file.open("rb") as stream:
+            return _form(stream.read(4096).decode("utf-8", "replace")) != ""
+    except OSError:
+        return False
+
+
+def read(path: Path | str, assume: Interpolation | None = None) -> list[TabulatedOrbit]:
+    """The orbits of a file, or of all `.oem`, `.xml` and `.e` files of a folder by name, in their order.
+
+    `assume` is the interpolation of files that state none: without it they are refused. Raises EphemerisError where a
+    file cannot be read, is larger than 64 MB or no UTF-8 text, is no ephemeris, or as its form's reader does.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return _read_file(given, assume)
+    files = _files(given)
+    if not 0 < len(files) <= MAX_FILES:
+        raise EphemerisError(f"{given}: {len(files)} files of {', '.join(SUFFIXES)}; must be 1 to {MAX_FILES}")
+    return [orbit for file in files for orbit in _read_file(file, assume)]
+
+
+def digest(path: Path | str) -> str:
+    """The sha256 of a file, or of `sha256  name` lines of the files that `read` takes from a folder.
+
+    Raises EphemerisError where one cannot be read.
+    """
+    given = Path(path)
+    try:
+        if not given.is_dir():
+            return sha256(given.read_bytes()).hexdigest()
+        lines = [f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in _files(given)]
+    except OSError as error:
+        raise EphemerisError(f"{given}: cannot be read: {error.strerror or error}") from None
+    return sha256("".join(lines).encode()).hexdigest()
+
+
+def parse(text: str, source: str, name: str, assume: Interpolation | None = None) -> list[TabulatedOrbit]:
+    """The orbits of a text, its form told from its beginning; `name` is for a satellite without one."""
+    match _form(text[:4096]):
+        case "stk":
+            return read_stk(text, source, name, assume)
+        case "xml":
+            return read_oem_xml(text.lstrip("\ufeff \t\r\n"), source, assume)
+        case "kvn":
+            return read_oem(text.lstrip("\ufeff"), source, assume)
+        case _:
+            raise EphemerisError(
+                f"{source}: no ephemeris; begins neither with CCSDS_OEM_VERS, nor with <oem>, nor with stk.v."
+            )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+
+
+def _read_file(file: Path, assume: Interpolation | None) -> list[TabulatedOrbit]:
+    try:
+        if not file.is_file():
+            raise EphemerisError(f"{file}: no such file")
+        if file.stat().st_size > MAX_BYTES:
+            raise EphemerisError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise EphemerisError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise EphemerisError(f"{file}: no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+    return parse(text, str(file), file.stem, assume)
+
+
+def _form(start: str) -> str:
+    text = start.lstrip("\ufeff \t\r\n")
+    if text.startswith("CCSDS_OEM_VERS"):
+        return "kvn"
+    if text.startswith("<"):
+        return "xml" if "<oem" in text or ":oem" in text else ""
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            return "stk" if line.strip().lower().startswith("stk.v.") else ""
+    return ""

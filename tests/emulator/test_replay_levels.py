@@ -1,0 +1,223 @@
+"""Each level of replay keeps what it says: the same inputs and scheduler give the same bytes, else the rest differs."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.core import Core
+from emulator.decision_log import DecisionLog, read, written
+from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt
+from emulator.errors import TraceError
+from emulator.events import Captured, ContactClosed, ContactOpened, Finished, NodeFailed, NodeRecovered
+from emulator.orders import Run
+from emulator.recorder import Recorder
+from emulator.report import summarise
+from emulator.rerun import rerun
+from emulator.rerun_inputs import Inputs
+from emulator.schedulers import load
+from emulator.trace import SCHEMA, Header, Trace, TraceWriter
+from emulator.tracing.tables import rows
+from emulator.virtual import run
+from nodes.processor import Processor
+
+GIVEN = (Captured, ContactOpened, ContactClosed, NodeFailed, NodeRecovered)
+
+
+class Odd:
+    """Decides by every kind of decision, badly at times."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def decide(self, view):
+        self.asked += 1
+        yield WakeAt(float("inf") if self.asked % 3 else view.now_s + 0.75)
+        for number, task in enumerate(view.waiting):
+            kind = (self.asked + number) % 6
+            if kind == 0:
+                yield Drop(task.id, "too many \ud800")
+            elif kind == 1:
+                yield Downlink(task.id, relay=True)
+            elif kind == 2:
+                yield "nonsense"
+            elif kind == 3:
+                yield Assign(task.id, "nowhere")
+            else:
+                yield Assign(task.id, task.at)
+                if kind == 5:
+                    yield Preempt(task.id)
+
+
+def record(lab, folder: Path, scheduler, policy: str) -> Trace:
+    contacts = [
+        lab.laser("A", "B", 0.5, 30.0),
+        lab.laser("B", "C"),
+        lab.radio("B", "G", 5.0, 60.0),
+        lab.radio("C", "H"),
+    ]
+    world = lab.world(contacts)
+    tasks = [lab.task(f"{n:02d}", 0.375 * n, "ABC"[n % 3], work_s=2.0, tile=int(n % 4 == 1)) for n in range(24)]
+    faults = [NodeFailed(4.0, "C"), NodeRecovered(8.0, "C")]
+    answers = DecisionLog()
+    core = Core(world, answers.watched(scheduler))
+    header = Header(
+        schema=SCHEMA, orbitmesh="0", created_utc="2025-10-03T16:00:00Z", scenario="by-hand", scenario_sha256="",
+        epoch="2025-10-03T16:00:00Z", policy=policy, seed=1, engine="virtual",
+    )  # fmt: skip
+    with TraceWriter(folder) as writer:
+        writer.begin(header, world)
+        recorder = Recorder(core, writer.write, answers, 16)
+        run(recorder, lab.facts(world, tasks, faults), world.settings.duration_s, lab.infer)
+        ended = msgspec.structs.replace(header, events=recorder.events, digest=recorder.digest())
+        writer.close(ended, world, summarise(core, policy, recorder.digest()))
+    return Trace(folder)
+
+
+def again(trace: Trace, out: Path, level: str, scheduler, **options):
+    inputs = options.pop("inputs", None) or Inputs(trace)
+    with TraceWriter(out) as writer:
+        return rerun(trace, writer, level, scheduler, inputs=inputs, **options)
+
+
+def given_of(trace: Trace) -> list[object]:
+    return [event for _, _, (event, _) in trace.lines() if isinstance(event, GIVEN)]
+
+
+@pytest.fixture(scope="module")
+def recorded(lab, tmp_path_factory) -> Trace:
+    return record(lab, tmp_path_factory.mktemp("levels") / "run", load("mesh", lambda: 0.0), "mesh")
+
+
+@pytest.mark.parametrize("level", ["inputs", "measured"])
+def test_the_same_inputs_and_scheduler_give_the_same_bytes(recorded, tmp_path, level) -> None:
+    found = again(recorded, tmp_path / "again", level, load("mesh", lambda: 0.0))
+    assert found.matches
+    assert found.digest == recorded.header.digest
+    events = "events.jsonl.gz"
+    assert b"".join(raw for _, raw in Trace(tmp_path / "again").chunks()) == b"".join(
+        raw for _, raw in recorded.chunks()
+    )
+    assert (tmp_path / "again" / events).is_file()
+
+
+def test_forced_decisions_under_the_same_physics_give_the_same_bytes(lab, recorded, tmp_path) -> None:
+    assert again(recorded, tmp_path / "mesh", "decisions", None).matches
+    odd = record(lab, tmp_path / "odd", Odd(), "odd")
+    found = again(odd, tmp_path / "again", "decisions", None)
+    assert (found.matches, found.parted_s, found.decisions_left) == (True, None, 0)
+    kinds = {row["kind"] for row in rows(odd, "decisions")}
+    assert kinds == {"assign", "downlink", "drop", "preempt", "wake", "?"}
+
+
+@pytest.mark.parametrize("shift_s", [-0.0625, 0.0625])
+def test_forced_decisions_hold_where_the_physics_differ(recorded, tmp_path, shift_s) -> None:
+    spec = recorded.world.nodes[0].processor
+    slow = msgspec.structs.replace(spec, name="slow", peak_ops_per_s={"int8": 0.5e9})
+    inputs = Inputs(recorded)
+    inputs.facts = [moved(each, shift_s) if isinstance(each, Captured) else each for each in inputs.facts]
+    found = again(recorded, tmp_path / "slow", "decisions", None, processor=slow, inputs=inputs)
+    assert not found.matches
+    kept_s = {0.0} if shift_s < 0.0 else set()  # nothing is captured before the run
+    assert found.parted_s == min({e.at_s for e in inputs.facts if isinstance(e, Captured)} - kept_s)
+    before = {row["task"]: row for row in rows(recorded, "decisions") if row["kind"] == "assign"}
+    after = {row["task"]: row for row in rows(Trace(tmp_path / "slow"), "decisions") if row["kind"] == "assign"}
+    fates = rows(Trace(tmp_path / "slow"), "tasks")
+    assert set(after) == set(before) & {row["task"] for row in fates if row["reason"] != "node down"}
+    assert all(before[task]["to_node"] == row["to_node"] for task, row in after.items())
+    assert all(row["at_s"] >= before[task]["at_s"] for task, row in after.items())  # none before it was made
+    for _, _, (_, orders) in Trace(tmp_path / "slow").lines():
+        assert all(order.finish_s - order.start_s == 4.0 for order in orders if isinstance(order, Run))
+
+
+def moved(event: Captured, by_s: float) -> Captured:
+    """The same capture at another time."""
+    at_s = max(0.0, event.at_s + by_s)
+    return Captured(at_s, event.node, msgspec.structs.replace(event.task, at_s=at_s))
+
+
+def test_another_scheduler_over_recorded_inputs_is_its_own_run(lab, recorded, tmp_path) -> None:
+    own = record(lab, tmp_path / "own", load("onboard", lambda: 0.0), "onboard")
+    inputs = Inputs(recorded, lab.infer)
+    found = again(recorded, tmp_path / "again", "inputs", load("onboard", lambda: 0.0), policy="onboard", inputs=inputs)
+    assert found.digest == own.header.digest
+    assert not found.matches
+    assert given_of(Trace(tmp_path / "again")) == given_of(recorded)
+    assert Trace(tmp_path / "again").header.replay_of == {"level": "inputs", "digest": recorded.header.digest}
+
+
+def test_another_processor_over_recorded_inputs(recorded, tmp_path) -> None:
+    spec = recorded.world.nodes[0].processor
+    fast = msgspec.structs.replace(spec, name="fast", peak_ops_per_s={"int8": 4e9})
+    again(recorded, tmp_path / "fast", "inputs", load("mesh", lambda: 0.0), processor=fast)
+    trace = Trace(tmp_path / "fast")
+    assert {row["due_s"] - row["start_s"] for row in rows(trace, "runs")} == {0.5}
+    assert given_of(trace) == given_of(recorded)
+
+
+def test_measured_times_are_those_of_the_measured_run(lab, recorded, tmp_path) -> None:
+    spec = recorded.world.nodes[0].processor
+    assert isinstance(spec, Processor)
+    slow = msgspec.structs.replace(spec, name="slow", peak_ops_per_s={"int8": 0.5e9})
+    again(recorded, tmp_path / "slow", "inputs", load("mesh", lambda: 0.0), processor=slow)
+    measured = Trace(tmp_path / "slow")
+    found = again(recorded, tmp_path / "timed", "measured", load("mesh", lambda: 0.0), measured=measured)
+    assert found.runs_measured > 0
+    assert found.runs_modelled == 0  # all tasks are of one model and one size
+    finished = [row["finished_s"] - row["start_s"] for row in rows(Trace(tmp_path / "timed"), "runs") if row["label"]]
+    assert set(finished) == {4.0}
+
+
+def test_a_span_of_the_inputs_holds_what_was_captured_in_it(recorded, tmp_path) -> None:
+    again(recorded, tmp_path / "span", "inputs", load("mesh", lambda: 0.0), from_s=2.0, to_s=5.0)
+    tasks = rows(Trace(tmp_path / "span"), "tasks")
+    assert [row["task"] for row in tasks] == [
+        row["task"] for row in rows(recorded, "tasks") if 2.0 <= row["captured_s"] <= 5.0
+    ]
+    assert Trace(tmp_path / "span").world.settings.duration_s == 5.0
+
+
+def test_an_answer_that_nothing_knows_is_asked_for_by_name(lab, tmp_path) -> None:
+    nothing = record(lab, tmp_path / "run", lambda view: (), "nothing")
+    with pytest.raises(TraceError, match="its header holds no scenario"):
+        again(nothing, tmp_path / "again", "inputs", load("onboard", lambda: 0.0))
+    assert not (tmp_path / "again").exists()
+
+
+def test_recorded_answers_of_inference_are_not_asked_for_again(lab, recorded) -> None:
+    inputs = Inputs(recorded)
+    said = {e.task: e.outcome for _, _, (e, _) in recorded.lines() if isinstance(e, Finished)}
+    for event in given_of(recorded):
+        if isinstance(event, Captured) and event.task.id in said:
+            assert inputs.infer(event.task) == said[event.task.id] == lab.infer(event.task)
+    assert inputs.inferred == 0
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+DECISIONS = st.one_of(
+    st.builds(Assign, TEXT, TEXT, st.booleans(), st.booleans()),
+    st.builds(Downlink, TEXT, st.none() | TEXT, st.booleans()),
+    st.builds(Drop, TEXT, TEXT),
+    st.builds(Preempt, TEXT),
+    st.builds(WakeAt, st.floats(-1e9, 1e9)),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(DECISIONS)
+def test_a_decision_survives_the_log(decision) -> None:
+    assert read(msgspec.json.decode(msgspec.json.encode(written(decision)))) == decision
+
+
+@pytest.mark.parametrize("other", [None, 7, "x", Assign, Assign({1, 2}, "b"), Assign("a", 1j)])
+def test_what_is_no_decision_is_read_as_something_as_bad(other) -> None:
+    found = read(msgspec.json.decode(msgspec.json.encode(written(other))))
+    assert type(found).__name__ == type(other).__name__
+    assert not isinstance(found, Assign | Downlink | Drop | Preempt | WakeAt)
+
+
+@pytest.mark.parametrize("wrong", [Assign(["a"], "b"), Assign("a", None), Drop("a", {}), WakeAt("x")])
+def test_a_decision_of_wrong_types_is_kept_as_it_is(wrong) -> None:
+    assert read(msgspec.json.decode(msgspec.json.encode(written(wrong)))) == wrong

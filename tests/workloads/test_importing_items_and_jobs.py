@@ -1,0 +1,119 @@
+"""STAC items and batch logs: what they become by hand, and each trap of their formats."""
+
+import json
+from typing import Any
+
+import pytest
+
+from workloads.errors import WorkloadError
+from workloads.importing.records import Imported, MissionTask
+from workloads.importing.stac import stac_items
+from workloads.importing.swf import swf_jobs
+
+
+def tasks(imported: Imported) -> list[MissionTask]:
+    return [each for each in imported.records if isinstance(each, MissionTask)]
+
+
+def item(name: str, when: str | None, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "Feature", "stac_version": "1.0.0", "id": name, "bbox": [170.0, -10.0, -170.0, 10.0], "geometry": None,
+        "properties": {"datetime": when, "platform": "sentinel-2a"} | properties,
+        "assets": {"B02": {"href": "b.tif", "file:size": 1000}, "B03": {"href": "c.tif", "file:size": 24}}, "links": [],
+    }  # fmt: skip
+
+
+ITEMS = [
+    item("late", "2024-11-28T13:00:10+01:00", **{"eo:cloud_cover": 25}),
+    item("early", None, start_datetime="2024-11-28T12:00:00.5Z", end_datetime="2024-11-28T12:00:04Z"),
+]
+
+
+def test_items_become_captures_in_order_of_time() -> None:
+    early, late = tasks(stac_items(json.dumps({"type": "FeatureCollection", "features": ITEMS}), "items.json"))
+    assert (early.id, early.at_s, early.duration_s) == ("early", 0.0, 3.5)
+    assert (late.id, late.at_s, late.duration_s) == ("late", 9.5, None)
+    assert (late.cloud_cover_ratio, early.cloud_cover_ratio) == (0.25, None)
+    assert (late.raw_bytes, late.scenes, late.node) == (1024, 1, "sentinel-2a")
+    assert (late.latitude_deg, abs(late.longitude_deg or 0.0)) == (0.0, 180.0)  # 170 E to 170 W, across the date line
+
+
+def test_a_collection_and_an_item_a_line_are_the_same() -> None:
+    lines = "\n".join(json.dumps(each) for each in ITEMS)
+    both = json.dumps({"type": "FeatureCollection", "features": ITEMS}, indent=1)
+    assert stac_items(lines, "a").records == stac_items(both, "b").records
+    assert len(stac_items(json.dumps(ITEMS[0], indent=2), "c").records) == 1
+
+
+def test_a_size_that_one_asset_lacks_makes_the_sum_missing() -> None:
+    lacking = item("a", "2024-11-28T12:00:00Z")
+    del lacking["assets"]["B03"]["file:size"]
+    assert tasks(stac_items(json.dumps(lacking), "a"))[0].raw_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (item("x", "2024-11-28T12:00:00"), "names no time zone"),
+        (item("x", None), "neither datetime nor start_datetime"),
+        (item("late", "2024-11-28T12:00:00Z"), "was there before"),
+        (item("x", "2024-11-28T12:00:00Z") | {"stac_version": "0.9.0"}, "of STAC '0.9.0'"),
+        (item("x", "2024-11-28T12:00:00Z") | {"bbox": [0, 1]}, "bbox"),
+        (item("x", "2024-11-28T12:00:00Z", **{"eo:cloud_cover": 250}), "cloud_cover_ratio is 2.5"),
+        (item("x", None, start_datetime="2024-11-28T12:00:01Z", end_datetime="2024-11-28T12:00:00Z"), "lies before"),
+        ({"type": "Feature"}, "no STAC item"),
+        ([], "no STAC item"),
+    ],
+)  # fmt: skip
+def test_a_bad_item_stops_the_import_or_is_skipped_with_its_number(bad: Any, says: str) -> None:
+    text = "\n".join(json.dumps(each) for each in [*ITEMS, bad])
+    with pytest.raises(WorkloadError, match=rf"items:3: .*{says}"):
+        stac_items(text, "items")
+    left = stac_items(text, "items", skip_bad=True)
+    assert ([row.line for row in left.skipped], left.read, len(left.records)) == ([3], 3, 2)
+
+
+def test_what_is_no_json_or_too_deep_is_refused() -> None:
+    for text in ("{", "[" * 100_000, '{"type":"FeatureCollection"}', '{"a":1}\n{'):
+        with pytest.raises(WorkloadError):
+            stac_items(text, "items")
+
+
+JOB = "{n} {submit} {wait} {run} {procs} -1 -1 8 -1 -1 1 1 1 1 1 -1 -1 -1"
+HEAD = "; Version: 2.2\n; UnixStartTime: 1000000000\n;\n"
+
+
+def job(n: int, submit: int, wait: int = 5, run: int = 10, procs: int = 4) -> str:
+    return JOB.format(n=n, submit=submit, wait=wait, run=run, procs=procs)
+
+
+def test_jobs_come_with_what_the_log_measured_and_minus_one_is_missing() -> None:
+    log = swf_jobs(f"{HEAD}{job(1, 0)}\n{job(2, 7, wait=-1, run=-1, procs=-1)}", "log.swf", ops_per_s=1e9)
+    first, second = tasks(log)
+    assert log.epoch == "2001-09-09T01:46:40Z"  # 1e9 s of Unix time
+    assert (first.id, first.at_s, first.wait_s, first.run_s, first.processors) == ("1", 0.0, 5.0, 10.0, 4)
+    assert first.ops == 10 * 4 * 1e9
+    assert (second.at_s, second.wait_s, second.run_s, second.ops) == (7.0, None, None, None)
+    assert second.processors == 8  # those asked for, where none are logged as given
+    assert tasks(swf_jobs(HEAD + job(1, 0), "log.swf"))[0].ops is None
+    assert swf_jobs(job(1, 0), "log.swf").epoch is None
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (job(3, 6), "time goes backwards, by 1 s"),
+        (job(1, 9), "id '1' was there before, on line 4"),
+        ("3 9 5", "has 3 fields; a job has 18"),
+        (job(3, 9).replace("9", "nine", 1), "field 2 is 'nine'"),
+        (job(3, -1), "no job number or no submit time"),
+        (job(3, 9, run=-7), "field 4 is -7"),
+        (job(3, 9).replace(" 10 ", " inf "), "field 4 is inf"),
+    ],
+)
+def test_a_bad_job_stops_the_import_or_is_skipped_with_its_line(row: str, says: str) -> None:
+    text = f"{HEAD}{job(1, 0)}\n{job(2, 7)}\n{row}\n{job(4, 20)}\n"
+    with pytest.raises(WorkloadError, match=rf"log\.swf:6: .*{says}"):
+        swf_jobs(text, "log.swf")
+    log = swf_jobs(text, "log.swf", skip_bad=True)
+    assert ([each.line for each in log.skipped], [each.id for each in tasks(log)]) == ([6], ["1", "2", "4"])

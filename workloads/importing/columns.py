@@ -1,0 +1,197 @@
+"""Any CSV with a map that says which column is what, in which unit.
+
+    kind = "tasks"                      # or "load": measured power over time
+
+    [time]
+    column = "timestamp"                # ISO 8601; a number needs unit and epoch
+    # unit = "ms"
+    # epoch = "2025-10-03T16:00:00Z"
+
+    [columns.raw_bytes]
+    column = "size"
+    unit = "MB"
+
+Every field with a dimension names its unit. Rows must come in order of time.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any, Literal, cast
+
+import msgspec
+
+from workloads.errors import WorkloadError
+from workloads.importing.instants import NS, Instants, iso_utc, utc_ns
+from workloads.importing.records import Imported, LoadSample, MissionTask, Record, Rows
+from workloads.importing.units import INSTANTS, UNITS, to_si, unit_problem
+
+MOST_ROWS = 5_000_000  # a row kept costs about half a kilobyte [guess]
+_FIELDS = {
+    "tasks": [name for name in MissionTask.__struct_fields__ if name in UNITS],
+    "load": [name for name in LoadSample.__struct_fields__ if name in UNITS],
+}
+_NUMBER = re.compile(r"[+-]?(\d{1,20})(?:\.(\d{0,15}))?", re.ASCII)
+
+
+class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The column of instants: ISO 8601 without `unit`, else numbers of that unit since `epoch` (UTC; unknown: "")."""
+
+    column: str
+    unit: str = ""
+    epoch: str = ""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A column by the name in its header, and its unit."""
+
+    column: str
+    unit: str = ""
+
+
+class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which column of a CSV is what. Without a column for `id`, tasks are numbered."""
+
+    time: TimeColumn
+    columns: dict[str, Column] = {}
+    kind: Literal["tasks", "load"] = "tasks"
+    delimiter: str = ","
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Every field that cannot be, as (field, message)."""
+        found = []
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            found.append(("delimiter", f"is {self.delimiter[:10]!r}; one character"))
+        if self.time.unit and self.time.unit not in INSTANTS:
+            found.append(("time.unit", f"is {self.time.unit[:40]!r}, unknown; one of {', '.join(INSTANTS)}"))
+        if self.time.epoch and not self.time.unit:
+            found.append(("time.epoch", "goes with a unit; instants in ISO 8601 need none"))
+        if self.time.epoch:
+            try:
+                utc_ns(self.time.epoch)
+            except WorkloadError as error:
+                found.append(("time.epoch", str(error)))
+        for field, column in self.columns.items():
+            if field not in _FIELDS[self.kind]:
+                text = f"is no field of kind {self.kind!r}; there are {', '.join(_FIELDS[self.kind])}"
+                found.append((f"columns.{field[:40]}", text))
+            elif problem := unit_problem(field, column.unit):
+                found.append((f"columns.{field}.unit", problem))
+        return found
+
+
+def csv_records(
+    text: str, source: str, using: ColumnMap, *, skip_bad: bool = False, form: str = "columns", attribution: str = ""
+) -> Imported:
+    """The rows of a CSV as tasks or samples of a load, counted from the first instant, or from the map's epoch.
+
+    Raises WorkloadError for a map that cannot be, columns that are missing or there twice, and bad rows.
+    """
+    for field, message in using.problems():
+        raise WorkloadError(f"the column map: {field} {message}")
+    rows = Rows(source, skip_bad)
+    lines = csv.reader(StringIO(text, newline=""), delimiter=using.delimiter, strict=True)
+    header = next(_filled(lines, source), (0, []))[1]
+    places = _places(using, [name.strip() for name in header], source)
+    instants = Instants()
+    instant_ns, epoch_ns = _instants(using.time, instants)
+    made: list[Record] = []
+    zero_ns = epoch_ns
+    for line, row in _filled(lines, source, rows):
+        rows.read += 1
+        if rows.read > MOST_ROWS:
+            raise WorkloadError(f"{source}:{line}: has more than {MOST_ROWS} rows; split it")
+        try:
+            if len(row) != len(header):
+                raise WorkloadError(f"has {len(row)} columns where the header has {len(header)}")
+            at_ns = instant_ns(row[places["at_s"]].strip())
+            base_ns = at_ns if zero_ns is None else zero_ns
+            record = _record(using, places, row, (at_ns - base_ns) / NS, rows.read)
+        except WorkloadError as error:
+            rows.bad(line, str(error))
+            continue
+        if rows.check(line, record, rising=True):
+            zero_ns = base_ns
+            made.append(record)
+    if not made:
+        raise WorkloadError(f"{source}: holds no row of data")
+    dated = not using.time.unit or bool(using.time.epoch)
+    return Imported(
+        form=form,
+        epoch=iso_utc(zero_ns) if dated and zero_ns is not None else None,
+        records=made,
+        read=rows.read,
+        skipped=tuple(rows.skipped),
+        attribution=attribution,
+        notes=("instants without a time zone count as UTC",) if instants.zoned is False else (),
+    )
+
+
+def _filled(
+    lines: Iterator[list[str]], source: str, rows: Rows | None = None
+) -> Iterator[tuple[int, list[str]]]:  # fmt: skip
+    """(line, cells) of every row that is not blank; a row that is no CSV is bad, or refused without `rows`."""
+    reader = cast(Any, lines)
+    while True:
+        try:
+            row = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if rows is None:
+                raise WorkloadError(f"{source}:{reader.line_num}: is no CSV: {error}") from error
+            rows.read += 1
+            rows.bad(reader.line_num, f"is no CSV: {error}")
+            continue
+        if any(cell.strip() for cell in row):
+            yield reader.line_num, row
+
+
+def _places(using: ColumnMap, header: list[str], source: str) -> dict[str, int]:
+    """The number of each field's column."""
+    wanted = {"at_s": using.time.column} | {field: column.column for field, column in using.columns.items()}
+    for field, name in wanted.items():
+        if header.count(name) != 1:
+            says = "is there twice" if name in header else "is not there"
+            text = f"column {name[:60]!r}, wanted for {field}, {says}; the header has {', '.join(header)[:200]}"
+            raise WorkloadError(f"{source}:1: {text}")
+    return {field: header.index(name) for field, name in wanted.items()}
+
+
+def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int], int | None]:
+    """What reads the column of instants, and its zero in nanoseconds if that is known beforehand."""
+    if not time.unit:
+        return instants.read, None
+    scale_ns = INSTANTS[time.unit]
+    epoch_ns = utc_ns(time.epoch)[0] if time.epoch else None
+
+    def read(text: str) -> int:
+        match = _NUMBER.fullmatch(text)
+        if match is None:
+            raise WorkloadError(f"{text[:60]!r} is no number of {time.unit}, as instants of this column are")
+        fraction = float(f"0.{match[2] or 0}")  # apart from the whole, so that large counts lose no digit
+        since_ns = int(match[1]) * int(scale_ns) + round(fraction * scale_ns)
+        return (epoch_ns or 0) + (-since_ns if text.startswith("-") else since_ns)
+
+    return read, epoch_ns
+
+
+def _record(using: ColumnMap, places: dict[str, int], row: list[str], at_s: float, number: int) -> Record:
+    values: dict[str, Any] = {"at_s": at_s}
+    for field, column in using.columns.items():
+        text = row[places[field]].strip()
+        if text:  # an empty cell is missing, not 0
+            values[field] = to_si(field, column.unit, text) if UNITS[field] else text
+    if using.kind == "load":
+        return _sample(values)
+    values.setdefault("id", f"{number:06d}")
+    return MissionTask(**values)
+
+
+def _sample(values: dict[str, Any]) -> LoadSample:
+    """A sample; its power is current times voltage where none was measured."""
+    current_a, voltage_v = values.get("current_a"), values.get("voltage_v")
+    if "power_w" not in values and current_a is not None and voltage_v is not None:
+        values["power_w"] = current_a * voltage_v
+    return LoadSample(**values)
