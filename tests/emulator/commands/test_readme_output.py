@@ -33,3 +33,19 @@ def test_the_readme_shows_what_compare_prints(orbitmesh: Callable[..., Any]) -> 
     told = [line for line in done.out.splitlines() if line.startswith("At the start")]
     assert told
     assert told[0].rstrip() in block.group(1)
+
+
+def test_the_readme_shows_where_the_crossover_lies(orbitmesh: Callable[..., Any]) -> None:
+    text = README.read_text("utf-8")
+    block = re.search(r"<!-- output of compare with a calibration -->\n```text\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    measured = README.parent / "benchmarks/results/calibration-amd-epyc-cpu-2.toml"
+    done = orbitmesh("compare", "three-body", "--no-plots", "--ground", str(measured))
+    assert (done.code, done.err) == (0, "")
+    shown, printed = rows(block.group(1)), rows(done.out)
+    assert len(shown) == 3
+    for title, cells in shown.items():
+        for old, new in zip(cells, printed[title], strict=True):
+            assert [re.sub(r"[\d.,]", "", cell) for cell in (old,)] == [re.sub(r"[\d.,]", "", cell) for cell in (new,)]
+            figures = [[float(n.replace(",", "")) for n in re.findall(r"\d[\d.,]*", cell)] for cell in (old, new)]
+            assert figures[0] == pytest.approx(figures[1], rel=TWO_PER_CENT), title
