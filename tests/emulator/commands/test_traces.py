@@ -115,6 +115,8 @@ def test_a_killed_run_is_told_and_resumes_to_the_digest_of_one_that_was_not(
     assert not told["closed"]
     assert told["so_far"]["facts"] > 1000
     assert orbitmesh("run", *command[1:]).code == 2  # is there, and neither resumed nor overwritten
-    resumed = orbitmesh(*command, "--resume", "--json").document
+    done = orbitmesh(*command, "--resume", "--json")
+    assert (done.code, done.err) == (0, "")
+    resumed = done.document
     assert not left.exists()
     assert resumed["digest"] == orbitmesh(*command[:-2], "--json").document["digest"]
