@@ -83,6 +83,8 @@ def assemble(
         load_scheduler(policy, lambda: 0.0)
     steps = bar("orbits and contacts", 4.0)
     sky = read_sky(loaded)
+    if scenario.workload is None:  # before anything that takes time
+        _refuse_too_many_scenes(loaded, len(sky.ephemeris.names))
     steps(1.0)
     plan = contacts(loaded, sky)
     steps(2.0)
@@ -152,7 +154,6 @@ def _mission(loaded: LoadedScenario, sky: Sky, infer: bool) -> Mission | None:
 def _captures(loaded: LoadedScenario, sky: Sky) -> list[Task]:
     """The scenes of every satellite along its true ground track."""
     scenario = loaded.scenario
-    _refuse_too_many_scenes(loaded, len(sky.ephemeris.names))
     tasks: list[Task] = []
     imaging = msgspec.structs.replace(scenario.imaging, model=model_uses(scenario)[0][1])
     for row, name in enumerate(sky.ephemeris.names):
