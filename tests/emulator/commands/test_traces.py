@@ -97,15 +97,16 @@ def test_a_killed_run_is_told_and_resumes_to_the_digest_of_one_that_was_not(
     (tmp_path / "slow.py").write_text(
         "import os, time\n\ndef slow(view):\n"
         "    for task in view.waiting:\n"
-        "        if view.now_s > 20000.0 and os.environ.get('LOG'):\n"
-        "            while not os.path.getsize(os.environ['LOG']):\n"
+        "        if view.now_s > 20000.0 and os.environ.get('ORBITMESH_TEST_LOG'):\n"
+        "            while not os.path.getsize(os.environ['ORBITMESH_TEST_LOG']):\n"
         "                time.sleep(0.01)\n"
         "            print('here', flush=True)\n            time.sleep(60)\n"
         "        yield __import__('emulator.decisions').decisions.Assign(task.id, task.at)\n"
     )
     command = ["run", quick, "--policy", "slow:slow", "--duration", "21000", "--out", "long"]
     running = [sys.executable, "-m", "emulator.cli", *command]
-    environment = os.environ | {"LOG": str(partial_of(tmp_path / "long") / EVENTS)}  # its blocks are packed beside it
+    log = str(partial_of(tmp_path / "long") / EVENTS)  # its blocks are packed beside it
+    environment = os.environ | {"ORBITMESH_TEST_LOG": log}  # a name of our own: hosts have set `LOG` to files of theirs
     with subprocess.Popen(running, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "here\n"
