@@ -24,7 +24,8 @@ from emulator.core import Core
 from emulator.events import Bundle, Event, Offered
 from emulator.live import control as say
 from emulator.live.board import Board
-from emulator.live.launch import Launch, LiveFigures
+from emulator.live.figures import LiveFigures
+from emulator.live.launch import Launch
 from emulator.live.options import LiveOptions
 from emulator.live.worker import Worker
 from emulator.recorder import Recorder
@@ -188,7 +189,7 @@ def inference(rounds: int = 200) -> dict[str, Any]:
             done = worker.done.popleft()
             if number >= 0:
                 bare_s.append(bare)
-                node_s.append(done.host_s)
+                node_s.append(done.host_s or 0.0)  # None for what is only waited for
         worker.stop()
     ratios = [node / bare for node, bare in zip(node_s, bare_s, strict=True)]
     return {"bare_ms": 1e3 * median(bare_s), "node_ms": 1e3 * median(node_s), "ratio": median(ratios)}

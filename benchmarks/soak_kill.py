@@ -38,7 +38,8 @@ from emulator.events import (
     NodeRecovered,
 )
 from emulator.ledger import bundle_counts, counts
-from emulator.live.launch import Launch, LiveFigures
+from emulator.live.figures import LiveFigures
+from emulator.live.launch import Launch
 from emulator.live.options import LiveOptions
 from emulator.orders import Order
 from emulator.recorder import Recorder

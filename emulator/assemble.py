@@ -4,7 +4,7 @@ Computed once per run and read by all; schedulers differ, the sky does not. Inst
 to 1e-6 s, so that the last bits of sines do not reach a digest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,11 +17,13 @@ from emulator.hardware import processor_notes, refuse_rates, satellite_processor
 from emulator.mission import Mission, mission_tasks
 from emulator.model_files import model_file
 from emulator.model_uses import model_uses
+from emulator.satellite_loads import measured_loads
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.scenario_models import open_models, refuse_stages, warm_all
 from emulator.schedulers import load as load_scheduler
 from emulator.sky import Sky, contacts, read_sky
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
+from links.contacts import ContactPlan
 from nodes.orbit import Ephemeris, age_warnings
 from nodes.sun import Shadow, shadow_intervals, sun_positions
 from nodes.track import subpoints, sun_elevation_deg
@@ -90,12 +92,31 @@ def assemble(
     steps(2.0)
     shadows = shadow_intervals(sky.ephemeris, sky.epoch, 0.0, scenario.duration_s)
     steps(3.0)
-    mission = _mission(loaded, sky, infer)
+    mission = _mission(loaded, sky)
     tasks = mission.tasks if mission is not None else _captures(loaded, sky)
     steps(4.0)
     runner = open_models(loaded, bar, images=mission is None or mission.images)
+    world, load_notes = _world(loaded, sky, plan, shadows, runner, mission)
+    refuse_stages(loaded, runner, world)
+    refuse_rates(loaded, world)
+    tiles = sorted({task.tile for task in tasks if task.model in runner.paths})
+    if infer:
+        advance = bar("inference", float(max(1, len(tiles))))
+        warm_all(runner, world, scenario.imaging.inferences, tiles, advance)
+    assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner, mission)
+    assembled.notes += [*_notes(assembled, len(tiles), infer), *load_notes]
+    return assembled
+
+
+def _world(
+    loaded: LoadedScenario, sky: Sky, plan: ContactPlan, shadows: Sequence[Shadow], runner: Runner,
+    mission: Mission | None,
+) -> tuple[World, list[str]]:  # fmt: skip
+    """What the core is told before the first fact, and notes on measured loads."""
+    scenario = loaded.scenario
+    loads, whose, load_notes = measured_loads(loaded, sky.ephemeris.names)
     world = World(
-        nodes=_nodes(loaded, shadows),
+        nodes=_nodes(loaded, shadows, whose),
         plan=plan,
         models=runner.profiles | ({} if mission is None else mission.models),
         settings=Settings(
@@ -108,19 +129,13 @@ def assemble(
             batch_across=scenario.satellites.batch_across,
         ),
         pipeline=scenario.pipeline,
+        loads=loads,
+        planned={} if mission is None else mission.planned,
     )
-    refuse_stages(loaded, runner, world)
-    refuse_rates(loaded, world)
-    tiles = sorted({task.tile for task in tasks if task.model in runner.paths})
-    if infer:
-        advance = bar("inference", float(max(1, len(tiles))))
-        warm_all(runner, world, scenario.imaging.inferences, tiles, advance)
-    assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner, mission)
-    assembled.notes += _notes(assembled, len(tiles), infer)
-    return assembled
+    return world, load_notes
 
 
-def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
+def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow], whose: Mapping[str, int]) -> list[NodeSpec]:
     scenario, satellites = loaded.scenario, loaded.scenario.satellites
     processor = satellite_processor(loaded)
     nodes = [
@@ -132,6 +147,7 @@ def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
             sunlit=not any(start <= 0.0 < stop for start, stop in shadow.penumbra),
             laser_power_w=scenario.laser.power_w,
             radio_power_w=scenario.downlink.budget().power_w,
+            load=whose.get(shadow.satellite),
         )
         for shadow in shadows
     ]
@@ -139,16 +155,12 @@ def _nodes(loaded: LoadedScenario, shadows: Sequence[Shadow]) -> list[NodeSpec]:
     return nodes + [NodeSpec(name=name, kind=STATION, processor=processor) for name, processor in ground.items()]
 
 
-def _mission(loaded: LoadedScenario, sky: Sky, infer: bool) -> Mission | None:
+def _mission(loaded: LoadedScenario, sky: Sky) -> Mission | None:
     """The tasks of a mission's list, if the scenario has one."""
     workload = loaded.scenario.workload
     if workload is None:
         return None
-    mission = mission_tasks(loaded, workload, sky.ephemeris.names, model_uses(loaded.scenario)[0][1])
-    if mission.models and not infer:  # a live node runs files
-        text = "holds requests or batch jobs, which no model file answers: a live run can only do scenes"
-        raise loaded.refuse([(("workload", "file"), text)])
-    return mission
+    return mission_tasks(loaded, workload, sky.ephemeris.names, model_uses(loaded.scenario)[0][1])
 
 
 def _captures(loaded: LoadedScenario, sky: Sky) -> list[Task]:

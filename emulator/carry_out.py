@@ -26,11 +26,11 @@ def assign(core: "Core", decision: Assign) -> str:
     if code:
         return code
     if isinstance(state, StageState):
-        return core.stages.assign(state, node, decision.relay, decision.whole)
+        return core.stages.assign(state, node, bool(decision.relay), bool(decision.whole))
     if state.at != node.name and not core.transport.routes.reachable(state.at, node.name):
         return "unreachable"
     del core.waiting[decision.task]
-    state.target, state.relay = node.name, decision.relay
+    state.target, state.relay = node.name, bool(decision.relay)  # numpy's is as good
     if state.at == node.name:
         core.compute.enqueue(node, state)
     else:
@@ -46,6 +46,8 @@ def downlink(core: "Core", decision: Downlink) -> str:
         if known is None:
             return "unknown_task"
         return "" if isinstance(known, StageState) and _goes_down(core, known, decision.station) else "not_waiting"
+    if decision.station is None and core.world.planned:
+        decision = _as_planned(core, state, decision)
     if decision.station is not None:
         station = core.nodes.get(decision.station)
         if station is None:
@@ -60,17 +62,28 @@ def downlink(core: "Core", decision: Downlink) -> str:
         ):
             return "unreachable"
     if isinstance(state, StageState):
-        return core.stages.downlink(state, decision.station, decision.relay)
+        return core.stages.downlink(state, decision.station, bool(decision.relay))
     grounded = core.nodes[state.at].kind == STATION  # preempted there; nothing leads up again
     if grounded and decision.station not in (None, state.at):
         return "unreachable"
     del core.waiting[decision.task]
-    state.target, state.relay = decision.station, decision.relay
+    state.target, state.relay = decision.station, bool(decision.relay)
     if grounded:
         core.compute.enqueue(core.nodes[state.at], state)
     else:
-        core.move(state, decision.relay)
+        core.move(state, state.relay)
     return ""
+
+
+def _as_planned(core: "Core", state: TaskState, decision: Downlink) -> Downlink:
+    """At the first station of the mission's plan that can take it; at any where the plan has none that can."""
+    scene = state.scene.task.id if isinstance(state, StageState) else state.task.id
+    for name in core.world.planned.get(scene.rpartition("/")[0], ()):
+        station = core.nodes[name]
+        passes = all(core.transport.routes.passes_over(at, name) for at in _places(core, state))
+        if not unfit(core, station, state.task.model) and (decision.relay or passes):
+            return Downlink(decision.task, name, decision.relay)
+    return decision
 
 
 def drop(core: "Core", decision: Drop) -> str:
@@ -78,7 +91,7 @@ def drop(core: "Core", decision: Drop) -> str:
     state = core.waiting.get(decision.task)
     if state is None:
         return "not_waiting" if decision.task in core.work else "unknown_task"
-    if state.scene is None:
+    if not isinstance(state, StageState):
         core.nodes[state.at].stored_bytes -= state.task.raw_bytes
     core.end(state, "dropped", plain_text(decision.reason))
     return ""

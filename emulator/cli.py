@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 
 from emulator.guard import stranger
-from emulator.version import installed_version
+from emulator.version import told_version
 
 COMMANDS = {
     "compare": "the same workload in orbit, on the ground, and across the mesh",
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"orbitmesh {installed_version()}")
+    top.add_argument("--version", action="version", version=f"orbitmesh {told_version()}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
         module = import_module(f"emulator.commands.{name}")

@@ -52,13 +52,16 @@ def notes(lines: Sequence[str]) -> None:
 @contextmanager
 def progress(shown: bool = True) -> Iterator[Callable[[str, float], Callable[[float], None]]]:
     """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`."""
+    if not (shown and sys.stderr.isatty()):  # rich before 14.3 writes a line end for a progress that it does not show
+        yield lambda title, total: lambda value: None
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not (shown and err.is_terminal)) as bars:
+    with Progress(*columns, console=err, transient=True) as bars:
 
         def bar(title: str, total: float) -> Callable[[float], None]:
             task = bars.add_task(title, total=total)

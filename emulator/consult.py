@@ -50,6 +50,7 @@ class Consultation:
         self.name = getattr(scheduler, "__name__", type(scheduler).__name__)
         decide: Any = getattr(scheduler, "decide", scheduler)
         self._decide: Callable[[View], Iterable[Decision] | None] = decide
+        self._keep: Callable[[float, str, list[Any]], None] | None = getattr(scheduler, "keep_answer", None)
         self.view = View(core)
         self.rejections: dict[str, int] = {}
         self._pending: list[tuple[str, list[Any]]] = []  # (trigger, decisions) that are not ready yet
@@ -103,6 +104,8 @@ class Consultation:
                 f"scheduler {self.name} yielded more than {most} decisions at {self.core.now_s} s for "
                 f"{len(self.core.waiting)} waiting tasks: it loops; yield at most one decision per task"
             )
+        if self._keep is not None:
+            self._keep(self.core.now_s, trigger, decisions)
         return decisions
 
     def _apply(self, decisions: list[Any]) -> bool:

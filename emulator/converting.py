@@ -5,7 +5,6 @@ over a file that is there.
 """
 
 import hashlib
-import tomllib
 from math import fsum
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 import msgspec
 
 from emulator.converting_orbits import ELEMENTS, EPHEMERIDES, Span, convert_orbits, figures, holds_orbits
-from emulator.errors import BadInput
+from emulator.errors import BadInput, ScenarioError
+from emulator.layers import Layer, parsed
+from nodes.ephemerides import digest as listing_digest
 from nodes.epoch import Epoch
 from nodes.errors import NodeError
 from workloads.errors import WorkloadError
@@ -89,7 +90,7 @@ def convert(wanted: Conversion) -> Converted:
     if not target.parent.is_dir():
         raise BadInput(f"OUT {wanted.target[:200]}: its folder is not there; make it first")
     data = b"" if source.is_dir() else read_bytes(source)
-    digest = hashlib.sha256(data).hexdigest() if data else ""
+    digest = hashlib.sha256(data).hexdigest() if data else listing_digest(source)
     start = data[:4096].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if wanted.form == ORBITS or (not wanted.form and not wanted.columns and holds_orbits(source, start)):
         return _orbits(wanted, digest)
@@ -180,8 +181,11 @@ def _read(source: Path, wanted: Conversion) -> Imported:
 def column_map(path: Path) -> ColumnMap:
     """The map that a TOML file holds. Raises `BadInput` naming the field."""
     try:
-        using = msgspec.convert(tomllib.loads(read_text(path, most_bytes=MOST_MAP_BYTES)), ColumnMap)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+        layer = Layer(path.name[:200], read_text(path, most_bytes=MOST_MAP_BYTES))
+        using = msgspec.convert(parsed(layer), ColumnMap)
+    except ScenarioError as error:
+        raise BadInput(f"--columns {error}; docs/formats-workloads.md shows one") from error
+    except msgspec.ValidationError as error:
         raise BadInput(f"--columns {path.name[:200]}: {error}; docs/formats-workloads.md shows one") from error
     except WorkloadError as error:
         raise BadInput(f"--columns {error}") from error

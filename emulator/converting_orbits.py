@@ -16,7 +16,7 @@ from nodes.element_files import Form, write_elements
 from nodes.elements import Elements
 from nodes.ephemerides import TabulatedOrbit, fly, is_ephemeris, read, tabulate, write_oem
 from nodes.ephemerides.times import utc_text
-from nodes.orbit import Ephemeris
+from nodes.orbit import Ephemeris, age_warnings
 from workloads.importing.records import BadRow
 
 ELEMENTS: dict[str, Form] = {"tle": "tle", "omm-csv": "csv", "omm-json": "json", "omm-xml": "xml"}
@@ -80,8 +80,10 @@ def convert_orbits(source: Path, target: Path, to: str, span: Span, *, skip_bad:
     if wanted in EPHEMERIDES:
         tables, created = _propagated(elements, span)
         states = write_oem(target, tables, created=created, form=EPHEMERIDES[wanted])
+        start = epoch_of("--start", created)
+        notes = (SYNTHETIC, *age_warnings(elements, start, start.seconds(epoch_of("--stop", span.stop or "").utc)))
         return OrbitReport(form="elements", read=count, written=len(elements), states=states, skipped=tuple(skipped),
-                           notes=(SYNTHETIC,))  # fmt: skip
+                           notes=notes)  # fmt: skip
     if span.start or span.stop:
         raise BadInput(f"--start and --stop are the span of an ephemeris (oem, oem-xml), and {wanted} has none")
     done = write_elements(target, elements, ELEMENTS[wanted], skip_bad=skip_bad)

@@ -286,7 +286,7 @@ class Core:
 
     def end(self, state: TaskState, how: str, reason: str) -> None:
         """A task, or the scene of which it is a stage, is `done`, `dropped` or `lost`, and why."""
-        if state.scene is not None:
+        if isinstance(state, StageState):
             self.stages.end(state.scene, how, reason)
         else:
             self.close(state, how, reason)

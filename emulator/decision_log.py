@@ -1,6 +1,6 @@
 """What a scheduler answered, kept while it runs, and forced again in a replay.
 
-Recording passes decisions on one by one, as the scheduler yields them, and changes nothing. Forcing gives a scheduler's
+Recording keeps what the core has taken of each answer, and changes nothing. Forcing gives a scheduler's
 place to the record: as long as the run asks the same questions at the same instants it gets the same answers; once it
 asks others, each task gets what was decided for it, not before the instant at which it was.
 """
@@ -34,19 +34,16 @@ class DecisionLog:
         self._first_s = self._last_s = 0.0
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
-    def watched(self, scheduler: Decider) -> Callable[[View], Iterable[Decision]]:
+    def watched(self, scheduler: Decider) -> "Watched":
         """The same scheduler, whose answers are kept."""
-        decide: Any = getattr(scheduler, "decide", scheduler)
+        return Watched(scheduler, self._keep)
 
-        def watching(view: View) -> Iterator[Decision]:
-            kept: list[Any] = []
-            self._kept.append((view.now_s, view.trigger, kept))
-            for decision in decide(view) or ():
-                kept.append(decision if type(decision) in _AT_ONCE else written(decision))
-                yield decision
-
-        watching.__name__ = getattr(scheduler, "__name__", type(scheduler).__name__)
-        return watching
+    def _keep(self, at_s: float, trigger: str, decisions: list[Any]) -> None:
+        for decision in decisions:
+            if type(decision) not in _AT_ONCE:
+                decisions = [each if type(each) in _AT_ONCE else written(each) for each in decisions]
+                break
+        self._kept.append((at_s, trigger, decisions))
 
     def encode(self) -> None:
         """Make bytes of what was answered since, empty answers too: they are answers."""
@@ -71,6 +68,18 @@ class DecisionLog:
             encoded, lines = b"".join(self._encoded), self._lines
             self._encoded, self._lines = [], 0
             write(encoded, lines, self._first_s, self._last_s, DECISIONS_LOG)
+
+
+class Watched:
+    """A scheduler whose answers `keep_answer` is given: the instant, the trigger, and the decisions that were taken."""
+
+    __slots__ = ("__name__", "decide", "keep_answer")
+
+    def __init__(self, scheduler: Decider, keep: Callable[[float, str, list[Any]], None]) -> None:
+        self.__name__ = getattr(scheduler, "__name__", type(scheduler).__name__)
+        decide: Any = getattr(scheduler, "decide", scheduler)
+        self.decide: Callable[[View], Iterable[Decision] | None] = decide
+        self.keep_answer = keep
 
 
 def written(decision: object) -> list[Any]:

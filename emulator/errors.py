@@ -5,7 +5,8 @@
     │   ├── ScenarioError          a scenario file: file, line, field, value, what would be right
     │   ├── ProcessorError         a processor file: file, line, field, value, what would be right
     │   ├── SchedulerError         an unknown scheduler, or one that raises, loops or yields what is no decision
-    │   └── TraceError             a trace folder that is not one, is damaged, or is of another schema
+    │   ├── TraceError             a trace folder that is not one, is damaged, or is of another schema
+    │   └── MeasuredError          a measured time that a node's budget of operations does not allow
     └── RunFailed                  the run itself went wrong: exit 1
         ├── LedgerMismatch         tasks, bytes or operations that do not add up
         ├── TimeReversed           a fact older than one already handled
@@ -43,6 +44,10 @@ class SchedulerError(BadInput):
 
 class TraceError(BadInput):
     """A trace folder that cannot be read."""
+
+
+class MeasuredError(BadInput):
+    """A measured time that the budget of the node it is to be of does not allow."""
 
 
 class RunFailed(OrbitmeshError):

@@ -6,12 +6,12 @@ its prompt, worked on once, and one inference for each token of its answer. Ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 
+from emulator.planned_stations import planned_note, planned_stations
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.token_work import PROMPT_STEP, padded, token_profile
-from emulator.workload import Workload, read_workload
-from nodes.epoch import Epoch
+from emulator.workload import Workload, offset_s, read_workload
 from workloads.arrivals import UNIT_WORK
 from workloads.decoder import decoders
 from workloads.imaging import NORMAL, TICKS_PER_S, URGENT
@@ -31,6 +31,9 @@ class Mission:
     models: dict[str, ModelProfile] = field(default_factory=dict)
     answer_bytes: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    later: list[Task] = field(default_factory=list)  # of closed-loop arrivals: what waits for a task before it
+    think_s: float = 0.0
+    planned: dict[str, tuple[str, ...]] = field(default_factory=dict)  # stations of the plan, by satellite and task
 
     @property
     def images(self) -> bool:
@@ -39,7 +42,12 @@ class Mission:
 
     def answer(self, task: Task) -> Outcome:
         """What comes of a task of one of `models`."""
-        return Outcome("answered", 0.0, round(task.inferences * self.answer_bytes[task.model]))
+        return answered(task, self.answer_bytes[task.model])
+
+
+def answered(task: Task, bytes_per_inference: float) -> Outcome:
+    """What comes of a request or a batch job: its answer, as many bytes long."""
+    return Outcome("answered", 0.0, round(task.inferences * bytes_per_inference))
 
 
 class Asks:
@@ -81,19 +89,25 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
     records = [each for each in imported.records if isinstance(each, MissionTask)]
     if len(records) < len(imported.records) or not records:
         raise loaded.refuse([(("workload", "file"), "holds no tasks: a measured load cannot be done by satellites")])
-    offset_s = _offset_s(loaded, workload, imported.epoch, records[0])
+    shift_s = offset_s(loaded, ("workload",), workload.align, imported.epoch, records[0].at_s)
     kept = [each for each in records if not workload.modes or each.mode in workload.modes]
     _refuse(loaded, workload, kept, len(satellites))
-    mission = Mission()
+    mission = Mission(think_s=workload.think_s)
     asks = Asks(model, workload, kept, mission)
+    planned = planned_stations(loaded, workload, kept)
     outside = 0
     for number, satellite in enumerate(satellites):
         if workload.flown == "each":
-            own, shift_s = kept, offset_s + number * workload.stagger_s
+            own, own_shift_s = kept, shift_s + number * workload.stagger_s
         else:
-            own, shift_s = kept[number :: len(satellites)], offset_s
-        tasks, left_out = _done_by(satellite, own, shift_s, scenario, workload, asks)
+            own, own_shift_s = kept[number :: len(satellites)], shift_s
+        if workload.arrivals == "closed":
+            tasks, later, left_out = _closed(satellite, own, own_shift_s, scenario, workload, asks)
+            mission.later += later
+        else:
+            tasks, left_out = _done_by(satellite, own, own_shift_s, scenario, workload, asks)
         mission.tasks += tasks
+        mission.planned |= {f"{satellite}/{each.id}": planned[each.id] for each in own if each.id in planned}
         outside += left_out
     if not mission.tasks:
         text = (
@@ -103,17 +117,10 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
     mission.notes = _notes(
         workload, imported.attribution, len(kept), len(records), outside, len(mission.tasks), bool(asks.prompts)
     )
+    mission.notes.append(_arrivals_note(workload, len(mission.later)))
+    if planned:
+        mission.notes.append(planned_note(planned, kept))
     return mission
-
-
-def _offset_s(loaded: LoadedScenario, workload: Workload, epoch: str | None, first: MissionTask) -> float:
-    """What is added to a task's `at_s` to make it the scenario's."""
-    if workload.align == "start":
-        return -first.at_s
-    if epoch is None:
-        text = "is 'utc', but the list has relative times only; 'start' puts its first task at the scenario's epoch"
-        raise loaded.refuse([(("workload", "align"), text)])
-    return Epoch(loaded.scenario.epoch).seconds(epoch)
 
 
 def _refuse(loaded: LoadedScenario, workload: Workload, kept: Sequence[MissionTask], satellites: int) -> None:
@@ -129,6 +136,9 @@ def _refuse(loaded: LoadedScenario, workload: Workload, kept: Sequence[MissionTa
     count = sum(each.scenes or 1 for each in kept) * (satellites if workload.flown == "each" else 1)
     if count > MOST_TASKS:
         raise loaded.refuse([(at, f"makes {count} tasks; {MOST_TASKS} at most: a shorter list, or flown = 'in-turn'")])
+    if workload.arrivals == "closed" and any(each.scenes is not None for each in kept):
+        text = "is 'closed', but the list has scenes, which are taken where the orbit is and wait for no answer"
+        raise loaded.refuse([(("workload", "arrivals"), text)])
     if all(each.scenes is not None for each in kept):
         return
     if scenario.pipeline is not None:
@@ -165,6 +175,34 @@ def _done_by(
                 outside += 1
         drawn += each.scenes or 0
     return made, outside
+
+
+def _arrivals_note(workload: Workload, later: int) -> str:
+    """Whether a slow system slows its own load."""
+    if workload.arrivals == "open":
+        return "arrivals are open-loop: at the list's instants, however slow the answers are"
+    return (
+        f"arrivals are closed-loop: a satellite asks its next task {workload.think_s:g} s after the one before has "
+        f"ended, and the list's instants count only for its first; {later} tasks wait for one before"
+    )
+
+
+def _closed(
+    satellite: str, own: Sequence[MissionTask], shift_s: float, scenario: Scenario, workload: Workload, asks: Asks
+) -> tuple[list[Task], list[Task], int]:
+    """A satellite's first task within the run, those that wait for it in turn, and how many come before the run."""
+    first = next((n for n, each in enumerate(own) if each.at_s + shift_s >= 0.0), len(own))
+    if first == len(own) or own[first].at_s + shift_s >= scenario.duration_s:
+        return [], [], len(own)
+    tasks, _ = _done_by(satellite, own[first : first + 1], shift_s, scenario, workload, asks)
+    later = []
+    for each in own[first + 1 :]:
+        deadline_s, priority = _urgency(each, scenario)
+        model, inferences, raw_bytes = asks.of(each, workload, scenario)
+        later.append(
+            Task(f"{satellite}/{each.id}", inf, satellite, raw_bytes, model, inferences, 0, deadline_s, priority)
+        )
+    return tasks, later, first
 
 
 def _urgency(each: MissionTask, scenario: Scenario) -> tuple[float, int]:

@@ -5,12 +5,12 @@ scheduler answered goes into a log of its own, `[at_s, trigger, [decision, ...]]
 nothing to what facts and orders say, but a replay can force it upon another physics.
 """
 
-import hashlib
 from typing import Protocol
 
 import msgspec
 
 from emulator.decision_log import DecisionLog
+from emulator.digest import Digest
 from emulator.events import Event
 from emulator.orders import Order
 
@@ -28,7 +28,7 @@ class Door(Protocol):
 class Write(Protocol):
     """Takes whole lines: how many, and the instants of the first and the last."""
 
-    def __call__(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = ...) -> object: ...
+    def __call__(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = "") -> object: ...
 
 
 class Recorder:
@@ -49,7 +49,7 @@ class Recorder:
         self._answers = answers
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._lines: list[tuple[Event, list[Order]]] = []
-        self._hash = hashlib.sha256()
+        self._hash = Digest()
         self._flushed = 0
         self._at_once = min(_LINES_AT_ONCE, block_lines)
         self._block_lines = block_lines

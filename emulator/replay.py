@@ -5,14 +5,15 @@ on any machine. Facts are handled a block at a time and what comes of them is co
 itself only where they differ.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from emulator.collection import seldom
 from emulator.consult import Decider
 from emulator.core import Core
+from emulator.digest import Digest
 from emulator.errors import OrbitmeshError, ReplayMismatch, TraceError
 from emulator.events import Event
 from emulator.orders import Order
@@ -63,7 +64,7 @@ def replay(
     except DAMAGE as error:
         raise TraceError(f"{trace.folder}: world.json.gz cannot be: {type(error).__name__}: {error}") from error
     pass_ = _Pass(trace, core, from_s, to_s)
-    with watch(lambda: core.events, trace.header.policy):
+    with watch(lambda: core.events, trace.header.policy), seldom():
         for first, raw in trace.chunks(to_s=to_s):
             for number, part in parts(first, raw):
                 pass_.handle(number, part)
@@ -103,8 +104,8 @@ class _Pass:
     def __init__(self, trace: Trace, core: Core, from_s: float | None, to_s: float | None) -> None:
         self.trace, self.core = trace, core
         self.from_s, self.to_s = from_s, to_s
-        self.hash = hashlib.sha256()  # of what was replayed
-        self._recorded: Any = None  # sha256 of what was recorded, from where it is written otherwise on
+        self.hash = Digest()  # of what was replayed
+        self._recorded: Digest | None = None  # sha256 of what was recorded, from where it is written otherwise on
         self.compared = 0
         self._decode = msgspec.json.Decoder(tuple[Event, msgspec.Raw]).decode_lines
         self._decode_one = msgspec.json.Decoder(tuple[Event, msgspec.Raw]).decode
@@ -112,7 +113,7 @@ class _Pass:
 
     def recorded(self) -> str:
         """The sha256 of what was recorded of what was compared."""
-        return str((self.hash if self._recorded is None else self._recorded).hexdigest())
+        return (self.hash if self._recorded is None else self._recorded).hexdigest()
 
     def handle(self, first: int, raw: bytes) -> None:
         """Replay the lines of one chunk. Raises `ReplayMismatch` for the first that differs."""

@@ -33,13 +33,28 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
-    """Joules above idle, by where they go; and what idling costs in all. None where a power is not known."""
+    """Joules above idle, by where they go; and what idling costs in all, without nodes whose load was measured (they
+    are in `Baseline`). None where a power is not known."""
 
     orbit_compute_j: float | None
     ground_compute_j: float | None
     laser_j: float
     radio_j: float
     idle_j: float | None
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What nodes with a processor draw without the work of the run, by how it is known, in all of them together.
+
+    `basis` counts nodes: `measured` by telemetry, `modelled` as the processor's idle power, `unknown`. `measured_j` is
+    over the `measured_s` of which telemetry knows the power (None: no node has any); of `unmeasured_s` nobody knows.
+    """
+
+    basis: dict[str, int] = {}
+    modelled_j: float | None = None
+    measured_j: float | None = None
+    measured_s: float = 0.0
+    unmeasured_s: float = 0.0
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +85,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     digest: str
     stages: list[StageRow]  # of the pipeline; empty without one
+    baseline: Baseline = Baseline()
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
@@ -139,6 +155,7 @@ def summarise(core: Core, name: str, digest: str) -> Row:
         events=core.events,
         digest=digest,
         stages=stage_rows(core),
+        baseline=_baseline(core),
     )
 
 
@@ -149,14 +166,16 @@ def _deadline_miss_ratio(core: Core, urgent_only: bool = False) -> float | None:
     scheduler dropped counts as missed. `None` if there are none.
     """
     due = missed = 0
+    now_s = core.now_s
     for state in core.tasks.values():
-        if state.task.deadline_s > core.now_s or (urgent_only and state.task.priority <= 0):
+        deadline_s = state.task.deadline_s
+        if deadline_s > now_s or (urgent_only and state.task.priority <= 0):
             continue
         due += 1
         if state.how == "dropped" and state.finished_s >= 0.0:
-            missed += state.finished_s > state.task.deadline_s
+            missed += state.finished_s > deadline_s
         else:
-            missed += state.how != "done" or state.delivered_s > state.task.deadline_s
+            missed += state.how != "done" or state.delivered_s > deadline_s
     return missed / due if due else None
 
 
@@ -165,14 +184,40 @@ def _energy(core: Core) -> Energy:
         ours = [node for node in core.nodes.values() if node.kind == kind]
         return None if any(node.unmetered_s > 0.0 for node in ours) else fsum(node.work_j for node in ours)
 
-    processors = [n.spec.processor for n in core.nodes.values() if n.spec.processor is not None]
     nodes: list[NodeState] = list(core.nodes.values())
     return Energy(
         orbit_compute_j=compute_j(SATELLITE),
         ground_compute_j=compute_j(STATION),
         laser_j=fsum(port.tx_s * node.spec.laser_power_w for node in nodes for port in node.ports.values()),
         radio_j=fsum(node.radio.tx_s * node.spec.radio_power_w for node in nodes),
-        idle_j=_sum_known([None if p.idle_power_w is None else p.idle_power_w * core.now_s for p in processors]),
+        idle_j=_idle_j(core),
+    )
+
+
+def _idle_j(core: Core) -> float | None:
+    """What processors idle for, of nodes without a measured load; None where one's idle power is not known."""
+    specs = [node.spec for node in core.nodes.values() if node.spec.load is None]
+    idle_w = [spec.processor.idle_power_w for spec in specs if spec.processor is not None]
+    return _sum_known([None if power_w is None else power_w * core.now_s for power_w in idle_w])
+
+
+def _baseline(core: Core) -> Baseline:
+    basis = dict.fromkeys(("measured", "modelled", "unknown"), 0)
+    drawn = [load.over(0.0, core.now_s) for load in core.world.loads]
+    own: list[tuple[float, float]] = []
+    for spec in (node.spec for node in core.nodes.values()):
+        if spec.load is not None:
+            basis["measured"] += 1
+            own.append(drawn[spec.load])
+        elif spec.processor is not None:
+            basis["unknown" if spec.processor.idle_power_w is None else "modelled"] += 1
+    measured_s = fsum(span_s for _, span_s in own)
+    return Baseline(
+        basis={how: count for how, count in basis.items() if count},
+        modelled_j=_idle_j(core) if basis["modelled"] else None,
+        measured_j=fsum(energy_j for energy_j, _ in own) if own else None,
+        measured_s=measured_s,
+        unmeasured_s=max(0.0, core.now_s * len(own) - measured_s),
     )
 
 
@@ -200,8 +245,8 @@ def _utilisation(core: Core, kind: str) -> float:
 
 def _reasons(core: Core) -> dict[str, int]:
     """How many tasks ended, or wait, for which reason."""
-    found: dict[str, int] = {}
+    found: dict[tuple[str, str], int] = {}
     for state in core.tasks.values():
-        key = f"{state.how}: {state.reason}" if state.stage == ENDED else f"pending: {state.doing}"
+        key = (state.how, state.reason) if state.stage == ENDED else ("pending", state.doing)
         found[key] = found.get(key, 0) + 1
-    return dict(sorted(found.items()))
+    return dict(sorted((f"{how}: {reason}", count) for (how, reason), count in found.items()))

@@ -4,10 +4,14 @@
     decisions  what the scheduler decided is forced; transport, processors and energy, and with a scenario the orbits
                and contacts too, are computed anew
     inputs     captures, contacts, sunlight, faults and inference's answers are the recorded ones; the rest is free
-    measured   as inputs, and each run takes the time that it took in a recorded run
+    measured   as inputs, and each run takes the time that it took in a recorded run or a calibration, at the power that
+               was measured there, if it was (`emulator/measured_runs.py`)
 
 All but exact run on the virtual engine, and leave a trace that says what it is a replay of.
 """
+
+from collections.abc import Callable
+from itertools import islice
 
 import msgspec
 
@@ -18,11 +22,11 @@ from emulator.core import Core
 from emulator.decision_log import DecisionLog, Forced
 from emulator.errors import TraceError
 from emulator.events import Captured, Event, Offered, TimerRang
-from emulator.orders import Order, Run
 from emulator.recorder import Door, Recorder
 from emulator.replay import DAMAGE
-from emulator.report import Row, summarise
+from emulator.report import summarise
 from emulator.rerun_inputs import Inputs
+from emulator.rerun_measured import Measured, Rerun, at_measured_power, with_measurements
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing.parts import footer_of
 from emulator.version import installed_version
@@ -31,47 +35,7 @@ from emulator.world import SATELLITE, World
 from nodes.processor import Processor
 
 LEVELS = ("decisions", "inputs", "measured")
-
-
-class Rerun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay on another level came to. `matches`: every fact and order came out as recorded.
-
-    `parted_s` is when a forced run first asked its scheduler something else (None: never), `decisions_left` counts
-    decisions that nothing asked for again. Of the runs, `runs_measured` took a recorded time and `runs_modelled` had
-    none.
-    """
-
-    level: str
-    matches: bool
-    digest: str
-    recorded_digest: str
-    row: Row
-    notes: list[str]
-    parted_s: float | None = None
-    decisions_left: int = 0
-    runs_measured: int = 0
-    runs_modelled: int = 0
-
-
-class Measured:
-    """Between recorder and engine: runs end after the time that they were measured to take."""
-
-    def __init__(self, door: Door, inputs: Inputs) -> None:
-        self._handle = door.handle
-        self._inputs = inputs
-        self.measured = self.modelled = 0
-
-    def handle(self, event: Event) -> list[Order]:
-        """Hand the fact on; runs among the orders get their measured end."""
-        return [self._timed(order) if isinstance(order, Run) else order for order in self._handle(event)]
-
-    def _timed(self, order: Run) -> Run:
-        duration_s = self._inputs.duration_s(order.task, order.node)
-        if duration_s is None:
-            self.modelled += 1
-            return order
-        self.measured += 1
-        return msgspec.structs.replace(order, finish_s=order.start_s + duration_s)
+MOST_LISTED = 20  # tasks whose decisions were left
 
 
 def rerun(
@@ -84,49 +48,67 @@ def rerun(
     processor: Processor | None = None,
     measured: Trace | None = None,
     inputs: Inputs | None = None,
+    header: Header | None = None,
     from_s: float = 0.0,
     to_s: float | None = None,
     bar: Bar = silent,
 ) -> Rerun:
     """Run a trace's inputs again and write the trace of it; `scheduler` None: the recorded decisions are forced.
 
-    `inputs` are the trace's unless given; of the captures, those of `from_s` to `to_s`, where the run ends. `measured`
-    is where times of runs come from. Raises `TraceError` for a trace that cannot be run again.
+    `inputs` are the trace's unless given, and then `header` is of the scenario that they are from; of the captures,
+    those of `from_s` to `to_s`, where the run ends. `measured` is where times of runs, and power if it was measured
+    there, come from; without it the trace itself, but for satellites whose `processor` is given: then its calibrations.
+    Raises `TraceError` for a trace that cannot be run again, `MeasuredError` for a measured time that cannot be.
     """
     inputs = Inputs(trace) if inputs is None else inputs
     whole_s = inputs.world.settings.duration_s
     end_s = whole_s if to_s is None else min(to_s, whole_s)
-    world = _world(inputs.world, processor, end_s)
-    facts = [event for event in inputs.facts if _counts(event, from_s, end_s)]
+    world, timing, power_from = _world(inputs.world, processor, end_s), level == "measured", ""
+    source = trace if measured is None else measured
+    calibrated = (SATELLITE,) if timing and processor is not None and measured is None else ()
+    if timing:
+        world, power_from = at_measured_power(world, source, processor, calibrated)
     policy = policy or trace.header.policy
-    forced = Forced(trace.decisions()) if scheduler is None else None
-    answers = DecisionLog()
+    forced, answers = Forced(trace.decisions()) if scheduler is None else None, DecisionLog()
     core = _core(trace, world, answers.watched(forced if scheduler is None else scheduler))  # type: ignore[arg-type]
-    header = _header(trace, level, policy, processor, from_s if from_s > 0.0 else None, to_s)
-    writer.begin(header, world)
+    changed = {"processor": None if processor is None else processor.name, "from_s": from_s or None, "to_s": to_s}
+    base = trace.header if header is None else header
+    made = _header(base, policy, {"level": level, "digest": trace.header.digest}, changed)
+    writer.begin(made, world)
     recorder = Recorder(core, writer.write, answers)
-    timed = Measured(recorder, Inputs(measured) if measured is not None else inputs)
+    times = Inputs(measured) if timing and measured is not None else inputs
+    timed = Measured(recorder, core, times, str(source.folder), calibrated)
+    facts = [event for event in inputs.facts if _counts(event, from_s, end_s)]
     with watch(lambda: core.events, policy):
-        door: Door = timed if level == "measured" else recorder
-        try:
-            virtual.run(door, facts, end_s, inputs.infer, bar(level, end_s), world.pipeline)
-        except DAMAGE as error:  # a scheduler's own errors come as SchedulerError
-            raise TraceError(f"{trace.folder}: its facts cannot be: {type(error).__name__}: {error}") from error
+        _play(trace, core, timed if timing else recorder, inputs, facts, bar(level, end_s))
     row = summarise(core, policy, recorder.digest())
-    header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
-    writer.close(header, world, row, None, footer_of(core, header))
-    return Rerun(
-        level=level,
-        matches=row.digest == trace.header.digest,
-        digest=row.digest,
-        recorded_digest=trace.header.digest,
-        row=row,
-        notes=_notes(trace, inputs),
-        parted_s=forced.parted_s if forced is not None else None,
-        decisions_left=sum(forced.left().values()) if forced is not None else 0,
-        runs_measured=timed.measured,
-        runs_modelled=timed.modelled,
-    )
+    made = msgspec.structs.replace(made, events=recorder.events, digest=row.digest)
+    writer.close(made, world, row, None, footer_of(core, made))
+    found = Rerun(
+        level=level, matches=row.digest == trace.header.digest, digest=row.digest,
+        recorded_digest=trace.header.digest, row=row, notes=_notes(trace, inputs, base),
+    )  # fmt: skip
+    if forced is not None:
+        found = _with_decisions(found, forced)
+    return with_measurements(found, timed, power_from, source) if timing else found
+
+
+def _play(
+    trace: Trace, core: Core, door: Door, inputs: Inputs, facts: list[Event], advance: Callable[[float], None]
+) -> None:
+    world = core.world
+    try:
+        virtual.run(door, facts, world.settings.duration_s, inputs.infer, advance, world.pipeline)
+    except DAMAGE as error:  # a scheduler's own errors come as SchedulerError
+        raise TraceError(f"{trace.folder}: its facts cannot be: {type(error).__name__}: {error}") from error
+
+
+def _with_decisions(found: Rerun, forced: Forced) -> Rerun:
+    left = forced.left()
+    some = dict(islice(left.items(), MOST_LISTED))
+    return msgspec.structs.replace(
+        found, parted_s=forced.parted_s, decisions_left=sum(left.values()), left=some
+    )  # fmt: skip
 
 
 def _core(trace: Trace, world: World, scheduler: Decider) -> Core:
@@ -153,28 +135,31 @@ def _world(world: World, processor: Processor | None, end_s: float) -> World:
     return msgspec.structs.replace(world, nodes=nodes, settings=settings)
 
 
-def _header(
-    trace: Trace, level: str, policy: str, processor: Processor | None, from_s: float | None, to_s: float | None
-) -> Header:
-    replay_of = {"level": level, "digest": trace.header.digest}
-    if processor is not None:
-        replay_of["processor"] = processor.name
-    for name, value in (("from_s", from_s), ("to_s", to_s)):
-        if value is not None:
-            replay_of[name] = f"{value!r}"
+def _header(base: Header, policy: str, replay_of: dict[str, str], changed: dict[str, str | float | None]) -> Header:
+    told = {name: f"{value}" for name, value in changed.items() if value is not None}
     return msgspec.structs.replace(
-        trace.header, schema=SCHEMA, orbitmesh=installed_version(), created_utc=clock.utc_now(), policy=policy,
-        engine="virtual", events=0, digest="", replay_of=replay_of,
+        base, schema=SCHEMA, orbitmesh=installed_version(), created_utc=clock.utc_now(), policy=policy,
+        engine="virtual", events=0, digest="", replay_of=replay_of | told,
     )  # fmt: skip
 
 
-def _notes(trace: Trace, inputs: Inputs) -> list[str]:
+def _notes(trace: Trace, inputs: Inputs, base: Header) -> list[str]:
     notes = []
+    if base.epoch != trace.header.epoch:
+        notes.append(
+            f"the epoch is {base.epoch}, the recorded run's was {trace.header.epoch}: decisions are forced as many "
+            "seconds after the one as they were made after the other"
+        )
     bundles = sum(isinstance(event, Offered) for event in inputs.facts)
     if bundles:
         notes.append(
             f"{bundles} bundles were offered by applications that answer to what they hear (closed loop); here they "
             "come when they came, whatever happens to them"
+        )
+    if any(name != "bundles" and text.startswith("closed-loop") for name, text in trace.header.sources.items()):
+        notes.append(
+            "tasks were asked one after the other (closed loop); here they come when they came, whatever becomes of "
+            "the one before"
         )
     if inputs.inferred:
         notes.append(f"{inputs.inferred} answers of inference were not in the trace and were computed anew")

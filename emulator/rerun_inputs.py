@@ -5,7 +5,6 @@ the same model and tile, else from the scenario's model itself.
 """
 
 from collections.abc import Callable
-from statistics import fmean
 
 import msgspec
 
@@ -22,10 +21,12 @@ from emulator.events import (
     SunRose,
     SunSet,
 )
-from emulator.orders import Run
+from emulator.measured_runs import Group, RunTimes
+from emulator.mission import answered
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.trace import Trace
 from emulator.world import World
+from workloads.arrivals import UNIT_WORK
 from workloads.errors import WorkloadError
 from workloads.pipeline import work_of
 from workloads.tasks import Outcome, Task
@@ -48,12 +49,9 @@ class Inputs:
         self._trace = trace
         self._fallback = fallback
         self._outcomes: dict[str, Outcome] = {}
-        self._alike: dict[tuple[str, int, int], Outcome] = {}  # by model, tile, and bytes of the scene
-        self._durations_s: dict[str, float] = {}
-        self._of_kind_s: dict[tuple[str, str, int], list[float]] = {}  # by kind of node, model and inferences
-        self._kinds = {node.name: node.kind for node in trace.world.nodes}
-        self._works: dict[str, Task] = {}
-        started_s: dict[tuple[str, int], float] = {}
+        self._alike: dict[tuple[str, int, int, int], Outcome] = {}
+        self._filed = {name for name, profile in trace.world.models.items() if profile.sha256}  # models from files
+        self.times = RunTimes({node.name: node.kind for node in trace.world.nodes})
         scenes: dict[str, Task] = {}
         find = work_of(trace.world.pipeline, scenes)
         for number, _, (event, orders) in trace.lines():
@@ -62,44 +60,36 @@ class Inputs:
             if isinstance(event, Captured):
                 scenes[event.task.id] = event.task
             if isinstance(event, Finished):
-                begun_s = started_s.pop((event.task, event.run), None)
                 try:
                     task = find(event.task)
                 except (KeyError, ValueError) as error:
                     raise TraceError(f"{trace.folder}: line {number}: {event.task!r} was never captured") from error
-                self._finished(event, task, begun_s)
-            for order in orders:
-                if isinstance(order, Run):
-                    started_s[order.task, order.run] = order.start_s
+                self._outcomes[event.task] = event.outcome
+                self._alike[self._key(task)] = event.outcome
+                self.times.finish(event.at_s, event.node, event.run, task)
+            self.times.begin(orders)
         self._find = find
 
     def infer(self, task: Task) -> Outcome:
         """What inference says of a task: as recorded, as of one alike, or as the model says now."""
-        found = self._outcomes.get(task.id) or self._alike.get((task.model, task.tile, task.raw_bytes))
+        found = self._outcomes.get(task.id) or self._alike.get(self._key(task))
         if found is None:
             self.inferred += 1
             found = self._model()(task)
         return found
 
-    def duration_s(self, task: str, node: str) -> float | None:
-        """What a run took in the trace: of this task, else the mean of those alike; None where nothing is known."""
-        known_s = self._durations_s.get(task)
-        if known_s is not None:
-            return known_s
+    def duration_s(self, task: str, node: str, group: Group) -> float | None:
+        """What a run took in the trace, which starts together with those of `group`: of this task on this kind of node,
+        else the mean of those alike; None where nothing is known."""
         try:
             work = self._find(task)
         except (KeyError, ValueError):  # a task that the measured run did not have
             return None
-        alike_s = self._of_kind_s.get((self._kinds.get(node, ""), work.model, work.inferences))
-        return fmean(alike_s) if alike_s else None
+        return self.times.duration_s(work, node, group)
 
-    def _finished(self, event: Finished, task: Task, begun_s: float | None) -> None:
-        self._outcomes[event.task] = event.outcome
-        self._alike[task.model, task.tile, task.raw_bytes] = event.outcome
-        if begun_s is not None:
-            self._durations_s[event.task] = event.at_s - begun_s
-            kind = self._kinds.get(event.node, "")
-            self._of_kind_s.setdefault((kind, task.model, task.inferences), []).append(event.at_s - begun_s)
+    def _key(self, task: Task) -> tuple[str, int, int, int]:
+        """What answers depend on: model, tile, bytes of the scene; of a request, which no file answers, its length."""
+        return task.model, task.tile, task.raw_bytes, 0 if task.model in self._filed else task.inferences
 
     def _model(self) -> Fallback:
         if self._fallback is None:
@@ -119,11 +109,20 @@ def scenario_of(trace: Trace) -> LoadedScenario:
 
 
 def scenario_model(trace: Trace) -> Fallback:
-    """The scenario's own models, for answers that a trace does not have. Raises `TraceError` where it has none."""
+    """The scenario's own models, for answers that a trace does not have; of requests and batch jobs, their lengths.
+
+    Raises `TraceError` where it has none.
+    """
     from emulator.assemble import silent
     from emulator.scenario_models import open_models
 
     loaded = scenario_of(trace)
+    unfiled = {name: 0.0 for name, profile in trace.world.models.items() if not profile.sha256}
+    if loaded.scenario.workload is not None:
+        tokens = {name: loaded.scenario.workload.bytes_per_token for name in unfiled if name != UNIT_WORK.name}
+        unfiled |= tokens  # bytes of an answer by its inferences; a batch job has none
+    if unfiled and len(unfiled) == len(trace.world.models):
+        return lambda task: answered(task, unfiled[task.model])
     if loaded.scenario.models:
         names = ", ".join(loaded.scenario.models)
         text = f"the models {names} are files beside its scenario, which a trace does not hold: give it with --scenario"
@@ -132,4 +131,10 @@ def scenario_model(trace: Trace) -> Fallback:
         runner = open_models(loaded, silent)
     except WorkloadError as error:
         raise TraceError(f"{trace.folder}: its model cannot be run here: {error}") from error
-    return lambda task: runner.outcome(task.model, task.tile, task.raw_bytes)
+
+    def infer(task: Task) -> Outcome:
+        if task.model in unfiled:
+            return answered(task, unfiled[task.model])
+        return runner.outcome(task.model, task.tile, task.raw_bytes)
+
+    return infer

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import msgspec
 
 from emulator import clock, virtual
 from emulator.assemble import Assembled, Bar, silent
+from emulator.closed_loop import ClosedLoop, unasked
 from emulator.core import Core
 from emulator.decision_log import DecisionLog
 from emulator.live.board import Board
-from emulator.live.launch import Launch, LiveFigures
+from emulator.live.figures import LiveFigures
+from emulator.live.launch import Launch
 from emulator.live.options import LiveOptions
-from emulator.recorder import BLOCK_LINES, Recorder
+from emulator.recorder import BLOCK_LINES, Door, Recorder
 from emulator.report import Row, responses, summarise
 from emulator.schedulers import load
 from emulator.trace import TraceWriter
@@ -83,18 +86,22 @@ def run(
             writer.begin(header, assembled.world)
         lines = BLOCK_LINES if live is None else LIVE_BLOCK_LINES
         recorder = Recorder(core, writer.write if writer is not None else None, answers, lines)
-        figures = None
+        door: Door = recorder
+        mission, figures = assembled.mission, None
+        if mission is not None and mission.later:
+            door = ClosedLoop(recorder, mission.later, mission.think_s)
+            assembled = replace(assembled, facts=assembled.facts + unasked(mission.later))
         if live is None:
             stack.enter_context(watch(lambda: core.events, policy))
             advance = bar(policy, scenario.duration_s)
             pipeline = assembled.world.pipeline
-            virtual.run(recorder, assembled.facts, scenario.duration_s, assembled.infer, advance, pipeline)
+            virtual.run(door, assembled.facts, scenario.duration_s, assembled.infer, advance, pipeline)
         else:
             board = Board(f"{scenario.name}, {policy}", drawn)
             stack.callback(board.close)
             launch = Launch(assembled, core, live, board)
             stack.enter_context(watch(lambda: launch.handled, policy))
-            figures = launch.play(recorder, bar)
+            figures = launch.play(door, bar, None if writer is None else recorder.digest)  # which ends a block
         row = summarise(core, policy, recorder.digest())
         if writer is not None:
             header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)

@@ -3,11 +3,10 @@
 Everything that cannot be is refused with file, line and field before anything runs; all problems at once.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from emulator.explain import explain
 from emulator.layers import Layer, place, read, shipped, table_of
 from emulator.model_files import ModelFile
 from emulator.model_uses import model_problems
+from emulator.named_files import NamedFile, named_files, scenario_sha256
 from emulator.processor_file import named
+from emulator.satellite_loads import SatelliteLoad
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
 from emulator.workload import Workload, workload_problems
@@ -63,6 +64,7 @@ class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     batch: int = 64
     batch_across: bool = False  # whether a launch takes several small tasks of one model together
     precision: str = "int8"
+    loads: list[SatelliteLoad] = []  # what satellites draw by their telemetry, in place of the processor's idle power
 
     def problems(self) -> list[tuple[str, str]]:
         """Every field that cannot be."""
@@ -134,10 +136,15 @@ class LoadedScenario:
     orbit: Processor | None = None  # what all satellites compute with instead: `compare --orbit`
     ground: Processor | None = None  # and all stations: `compare --ground`
 
-    @property
+    @cached_property
+    def files(self) -> tuple[NamedFile, ...]:
+        """The files that it names with the sha256 of their content, read once. Raises `ScenarioError`."""
+        return named_files(self)
+
+    @cached_property
     def sha256(self) -> str:
-        """Of the whole scenario in one canonical form, whatever it extends and however it is laid out."""
-        return hashlib.sha256(msgspec.json.encode(self.scenario, order="sorted")).hexdigest()
+        """Of the whole scenario, whatever it extends and however it is laid out, and of the files that it names."""
+        return scenario_sha256(self, self.files)
 
     def refuse(self, problems: list[Problem]) -> ScenarioError:
         """One error that names source, line, field and problem of each."""
@@ -225,6 +232,7 @@ def _parts_problems(scenario: Scenario) -> list[Problem]:
     for field in ("stations", "faults"):
         parts += [((field, index), part) for index, part in enumerate(getattr(scenario, field))]
     parts += [(("satellites", "elements", index), part) for index, part in enumerate(scenario.satellites.elements)]
+    parts += [(("satellites", "loads", index), part) for index, part in enumerate(scenario.satellites.loads)]
     for field in ("workload", "pipeline"):
         if getattr(scenario, field) is not None:
             parts.append(((field,), getattr(scenario, field)))

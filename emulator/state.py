@@ -1,7 +1,6 @@
 """The state of nodes, tasks, messages and transmitters: plain slots, changed only by the core and its parts."""
 
 from math import inf
-from typing import ClassVar
 
 from emulator.events import Bundle
 from emulator.orders import Order
@@ -36,8 +35,6 @@ class Moment:
 
 class TaskState:
     """One task, from capture to its end."""
-
-    scene: ClassVar["SceneState | None"] = None  # only a stage has one
 
     __slots__ = (
         "at", "delivered_s", "duration_s", "finished_s", "how", "job", "ops", "outcome", "reason", "relay", "run",
@@ -113,7 +110,7 @@ class StageState(TaskState):
     def __init__(self, task: Task, name: str, scene: SceneState) -> None:
         super().__init__(task)
         self.name = name
-        self.scene: SceneState = scene  # type: ignore[misc]  # a slot in the place of the base's None
+        self.scene = scene
         self.result: Message | None = None  # on its way down
 
 

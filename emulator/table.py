@@ -54,6 +54,17 @@ def bases(rows: Sequence[Row]) -> list[str]:
     return [f"times of jobs: {'; '.join(told)} ({BASES})"]
 
 
+def baselines(rows: Sequence[Row]) -> list[str]:
+    """A line that says what satellites draw by their telemetry, without the work of the run; none without any."""
+    drawn = next((row.baseline for row in rows if row.baseline.measured_j is not None), None)
+    if drawn is None:
+        return []
+    nodes = ", ".join(f"{count} {how}" for how, count in drawn.basis.items())
+    text = f"baseline of nodes: {nodes}; measured: {scaled(drawn.measured_j, 'J')} in {drawn.measured_s:,.0f} s, and"
+    text += f" {drawn.unmeasured_s:,.0f} s unmeasured, in all; modelled: {scaled(drawn.modelled_j, 'J')} (not above)"
+    return [text]
+
+
 def scaled_small(joules: float | None) -> str:
     """Joules, or millijoules below one."""
     if joules is None:

@@ -47,7 +47,13 @@ class TaskView:
     @property
     def scene(self) -> str:
         """The scene it belongs to: several stages of one may wait at once."""
-        return str(self._state.task.id if self._state.scene is None else self._state.scene.task.id)
+        state = self._state
+        return state.scene.task.id if isinstance(state, StageState) else state.task.id
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """Where the mission's plan would have its raw data go down; empty where it says nothing."""
+        return self._core.world.planned.get(self.scene.rpartition("/")[0], ())
 
     @property
     def stage(self) -> str:

@@ -7,8 +7,9 @@ follows from orders. Both are merged by the one order of `emulator/events.py`.
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
+from emulator.collection import seldom
 from emulator.events import RANK, Captured, Delivered, Ended, Event, Finished, TimerRang, order_key
-from emulator.orders import Run, Send, Wake
+from emulator.orders import Order, Run, Send, Wake
 from emulator.recorder import Door
 from workloads.pipeline import Pipeline, work_of
 from workloads.tasks import Outcome, Task
@@ -32,11 +33,23 @@ def run(
     ordered: list[Entry] = sorted((*order_key(event, n), event) for n, event in enumerate((*facts, Ended(duration_s))))
     scenes = {entry[4].task.id: entry[4].task for entry in ordered if isinstance(entry[4], Captured)}
     work = work_of(pipeline, scenes)
+    with seldom():
+        _until_ended(door.handle, ordered, work, infer, progress)
+    if progress is not None:
+        progress(duration_s)
+
+
+def _until_ended(
+    handle: Callable[[Event], list[Order]],
+    ordered: list[Entry],
+    work: Callable[[str], Task],
+    infer: Callable[[Task], Outcome],
+    progress: Callable[[float], None] | None,
+) -> None:
     heap: list[Entry] = []
     sequence = len(ordered)
     known = iter(ordered)
     upcoming = next(known)  # `Ended` has the last rank, so that all else at its instant comes before
-    handle = door.handle
     delivered_rank, finished_rank, timer_rank = RANK[Delivered], RANK[Finished], RANK[TimerRang]
     handled = 0
     while True:
@@ -61,5 +74,3 @@ def run(
         if progress is not None and not handled & 1023:
             progress(entry[0])
     handle(upcoming[4])
-    if progress is not None:
-        progress(duration_s)

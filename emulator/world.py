@@ -6,6 +6,7 @@ It is data only, goes into every trace, and together with the facts determines e
 import msgspec
 
 from links.contacts import ContactPlan
+from nodes.measured_load import MeasuredLoad
 from nodes.processor import Processor
 from workloads.pipeline import Pipeline
 from workloads.tasks import ModelProfile
@@ -24,6 +25,7 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     sunlit: bool = True  # at the start
     laser_power_w: float = 0.0  # drawn by one terminal while it sends
     radio_power_w: float = 0.0  # drawn by the radio while it sends
+    load: int | None = None  # which of the world's measured loads it draws, in place of its processor's idle power
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +49,5 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelProfile]
     settings: Settings
     pipeline: Pipeline | None = None  # what is done with every scene, instead of one run of its model
+    loads: list[MeasuredLoad] = []  # what telemetry says that satellites draw without the work of the run
+    planned: dict[str, tuple[str, ...]] = {}  # stations for the raw data of a mission's task, by "SATELLITE/TASK"

@@ -22,6 +22,8 @@ def read_elements(path: Path | str, skipped: list[BadRow] | None = None) -> list
     """
     file = Path(path)
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for without end
+            raise ElementsError(f"{file}: cannot be read: is a folder, a pipe or a device")
         if file.stat().st_size > MAX_BYTES:
             raise ElementsError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
         text = file.read_bytes().decode("utf-8-sig")
@@ -42,4 +44,4 @@ def parse_elements(text: str, source: str, skipped: list[BadRow] | None = None) 
     header = start.split("\n", 1)[0]
     if "," in header and "MEAN_MOTION" in header:
         return read_omm(start, source, "csv", skipped=skipped)
-    return read_tle(text, source, skipped=skipped)
+    return read_tle(text.removeprefix("\ufeff"), source, skipped=skipped)

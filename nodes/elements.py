@@ -14,8 +14,10 @@ from sgp4.api import WGS72, WGS72OLD, WGS84, Satrec
 
 from nodes.epoch import DAY_S, utc_day_and_seconds
 from nodes.errors import ElementsError, NodeError
+from workloads.importing.records import BadRow
 
 GRAVITY = {"wgs72": WGS72, "wgs72old": WGS72OLD, "wgs84": WGS84}  # the three sets of AIAA 2006-6753, appendix B
+MOST_SKIPPED = 100_000  # three times the public catalogue; each is kept with its reason
 MAX_MEAN_MOTION_REV_PER_DAY = 18.0  # 17.07 rev/day is an orbit at sea level: Kepler with WGS72
 REV_PER_DAY_PER_RAD_PER_MIN = 1440.0 / (2.0 * pi)  # as in SGP4's own reader: sgp4io.cpp
 RAD_PER_DEG = pi / 180.0  # as in SGP4's own reader: sgp4io.cpp
@@ -82,6 +84,13 @@ class Elements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if not good
         ]
         return found
+
+
+def leave_out(skipped: list[BadRow], line: int, reason: str, source: str) -> None:
+    """List a bad element set; raises ElementsError where there are so many that the file is no file of elements."""
+    if len(skipped) >= MOST_SKIPPED:
+        raise ElementsError(f"{source}: more than {MOST_SKIPPED} bad element sets; this is no file of elements")
+    skipped.append(BadRow(line=line, reason=reason))
 
 
 def require_orbits(elements: Sequence[Elements], source: str = "") -> None:

@@ -7,16 +7,17 @@ XML with a DOCTYPE or an ENTITY is refused unread, so no file can blow up or rea
 import csv
 import io
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Literal
 
 import msgspec
 
-from nodes.elements import Elements, require_orbits
+from nodes.elements import Elements, leave_out, require_orbits
 from nodes.errors import ElementsError
+from nodes.omm_xml import segments
 from workloads.importing.records import BadRow
+from workloads.importing.units import decimal
 
 Format = Literal["csv", "json", "xml"]
 
@@ -29,6 +30,8 @@ ONLY = {
     "MEAN_ELEMENT_THEORY": ("SGP4", "SGP/SGP4"),
     "EPHEMERIS_TYPE": ("", "0", "2"),  # 4 is SGP4-XP, another theory: CCSDS 502.0-B-3, table 4-3
 }
+MOST_NAME_SHOWN = 80  # characters of a satellite's name in a message
+MAX_DIGITS = 9  # of a catalogue number: CCSDS 502.0-B-3, table 4-3
 _DAY_OF_YEAR = re.compile(r"([12]\d{3})-(\d{3})(T.+)", re.ASCII)
 
 
@@ -58,7 +61,7 @@ def read_omm(text: str, source: str, form: Format, *, skipped: list[BadRow] | No
         except ElementsError as error:
             if skipped is None:
                 raise
-            skipped.append(BadRow(line=line, reason=str(error)))
+            leave_out(skipped, line, str(error), source)
             continue
         first_seen[number] = where
         found.append(elements)
@@ -72,8 +75,12 @@ Found = Iterator[tuple[int, str, Mapping[str, str]]]  # line or number of the re
 
 
 def _csv(text: str, source: str) -> Found:
-    reader = csv.DictReader(io.StringIO(text), strict=True, restval="")
+    reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ElementsError(f"{source}, line 1: column {twice[0][:60]!r} is there twice; which one counts?")
         for row in reader:
             yield reader.line_num, f"line {reader.line_num}", row
     except csv.Error as error:
@@ -94,33 +101,27 @@ def _xml(text: str, source: str) -> Found:
     for forbidden in ("<!DOCTYPE", "<!ENTITY"):
         if forbidden in text.upper():
             raise ElementsError(f"{source}: holds {forbidden}, which is refused; an OMM needs none, take it out")
-    try:
-        root = ET.fromstring(text)
-    except (ET.ParseError, ValueError, RecursionError) as error:
-        raise ElementsError(f"{source}: not XML: {error}") from None
-    segments = [element for element in root.iter() if _tag(element) == "segment"]
-    for index, segment in enumerate(segments, 1):
-        yield index, f"segment {index}", {_tag(e): (e.text or "").strip() for e in segment.iter() if len(e) == 0}
-
-
-def _tag(element: ET.Element) -> str:
-    """The tag without its namespace."""
-    return element.tag.rpartition("}")[2]
+    for index, fields in enumerate(segments(text, source), 1):
+        yield index, f"segment {index}", fields
 
 
 def _elements(fields: Mapping[str, str], where: str) -> Elements:
     if None in fields:
         raise ElementsError(f"{where}: more values than the header has names")
+    if None in fields.values():  # else a row that was cut would have no drag
+        raise ElementsError(f"{where}: fewer values than the header has names; the row was cut")
     name = fields.get("OBJECT_NAME", "").strip()
     if name:
-        where = f"{where} ({name})"
+        where = f"{where} ({name[:MOST_NAME_SHOWN]})"
     for field, allowed in ONLY.items():
         value = fields.get(field, allowed[0]).strip().upper()
         if value not in allowed:
-            raise ElementsError(f"{where}: {field} is {value!r}; only {allowed[0] or allowed[1]!r} can be propagated")
+            raise ElementsError(
+                f"{where}: {field} is {value[:40]!r}; only {allowed[0] or allowed[1]!r} can be propagated"
+            )
     number = fields.get("NORAD_CAT_ID", "").strip() or "0"
-    if not (number.isascii() and number.isdigit()):
-        raise ElementsError(f"{where}: NORAD_CAT_ID is {number!r}; must be a whole number")
+    if not (number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS):
+        raise ElementsError(f"{where}: NORAD_CAT_ID is {number[:40]!r}; must be a whole number of nine digits at most")
     return Elements(
         name=name or f"{int(number):05d}",
         epoch=_epoch(fields.get("EPOCH", ""), where),
@@ -143,9 +144,9 @@ def _number(fields: Mapping[str, str], field: str, where: str, default: str = ""
     if not text:
         raise ElementsError(f"{where}: {field} is missing")
     try:
-        return float(text)
+        return decimal(text)
     except ValueError:
-        raise ElementsError(f"{where}: {field} is {text!r}, which is no number") from None
+        raise ElementsError(f"{where}: {field} is {text[:40]!r}, which is no number") from None
 
 
 def _epoch(text: str, where: str) -> str:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from sgp4.alpha5 import from_alpha5
 
-from nodes.elements import Elements, require_orbits
+from nodes.elements import Elements, leave_out, require_orbits
 from nodes.errors import ElementsError
 from workloads.importing.records import BadRow
 
@@ -76,7 +76,7 @@ def read_tle(
         except ElementsError as error:
             if skipped is None:
                 raise
-            skipped.append(BadRow(line=number, reason=str(error)))
+            leave_out(skipped, number, str(error), source)
             continue
         first_seen[elements.norad_cat_id] = number
         found.append(elements)
@@ -105,7 +105,7 @@ def _sets(
     def bad(number: int, reason: str) -> None:
         if skipped is None:
             raise ElementsError(f"{source}, line {number}: {reason}")
-        skipped.append(BadRow(line=number, reason=f"{source}, line {number}: {reason}"))
+        leave_out(skipped, number, f"{source}, line {number}: {reason}", source)
 
     name, first = (0, ""), (0, "")
     for number, raw in enumerate(text.splitlines(), 1):

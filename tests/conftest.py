@@ -5,6 +5,7 @@ run is refused for its rate and every wait is long against the host's hiccups. T
 """
 
 import dataclasses
+import os
 import select
 import tomllib
 from collections.abc import Callable, Iterable
@@ -21,7 +22,16 @@ LIGHT_S = 0.25
 LASER_BITS_PER_S = 8e6  # a megabyte a second
 RADIO_BITS_PER_S = 8e6
 MEGABYTE = 1_000_000
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(_name, None)  # how a terminal is to be written to, which rich reads when it is imported
 PATIENT = {"rate": 1.0, "late_budget_s": 3600.0, "spin_s": 0.0}  # lateness is for benchmarks to judge, never for tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _somewhere_for_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Generated models are kept between runs; where there is no home that can be written to, for this one."""
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ.setdefault("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 class Played:

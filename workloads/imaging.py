@@ -33,7 +33,7 @@ class Imaging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scenes, and so bound how many different inferences a run makes.
     """
 
-    scene_interval_s: float = 3.61  # 201,711 s of imaging, 55,909 scenes: Sentinel-2A's plan of 2024-11-28, ESA
+    scene_interval_s: float = 3.61  # 201,719.672 s of imaging, 55,909 scenes: Sentinel-2A's plan of 2024-11-28, ESA
     raw_bytes: int = 221_112_500  # 490 Mbit/s x 3.61 s / 8, the rate of the MultiSpectral Instrument [press, computed]
     model: str = "cloud-screen"
     inferences: int = 4313  # 227 x 19 tiles of the 128 pixels that cloud-screen takes: 290 km x 24 km, 10 m pixels

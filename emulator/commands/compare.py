@@ -94,7 +94,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
     from emulator.assemble import assemble
     from emulator.run import run
     from emulator.stage_report import saving_lines, stages_table
-    from emulator.table import bases, rejections, rows_table
+    from emulator.table import baselines, bases, rejections, rows_table
 
     scenario = loaded.scenario
     written: list[str] = []
@@ -131,7 +131,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
     if scenario.pipeline is not None:
         console.show(stages_table(rows))
         console.notes(saving_lines(rows))
-    console.notes(rejections([result.row for result in results]) + bases([result.row for result in results]))
+    console.notes(rejections(rows) + bases(rows) + baselines(rows))
     _show(found)
     console.out.print(assembled.connectivity().sentence())
     console.notes(assembled.notes)

@@ -15,6 +15,9 @@ EXAMPLES = """examples:
 A scenario takes the tasks with
   [workload]
   file = "plan.jsonl"
+and the load with
+  [[satellites.loads]]
+  file = "load.jsonl"
 docs/formats-workloads.md says what each format becomes, and how a column map looks.
 """
 MOST_SHOWN = 20  # rows left out, on the screen; --json has them all

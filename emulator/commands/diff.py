@@ -4,11 +4,14 @@ What was different before they began (scenario field by field, scheduler, seed, 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 EXAMPLES = """examples:
   orbitmesh diff mesh-run onboard-run
   orbitmesh diff mesh-run mesh-run-elsewhere --json
 """
+MOST_ROWS = 20  # of a table; --json has all
+MOST_TASKS = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,32 +24,52 @@ def carry_out(options: argparse.Namespace) -> None:
     """Print it."""
     from emulator import console
     from emulator.trace import Trace
-    from emulator.tracing.differences import Change, difference
+    from emulator.tracing.differences import difference
 
     found = difference(Trace(options.left), Trace(options.right))
     if options.json:
         console.print_json(found)
         return
-
-    def listed(title: str, changes: list[Change]) -> None:
-        if changes:
-            made = console.table(title, ["", str(options.left), str(options.right)])
-            for each in changes:
-                made.add_row(each.field, _cell(each.left), _cell(each.right))
-            console.show(made)
-
+    names = [str(options.left), str(options.right)]
     console.out.print("the same run" if found.same else "they differ")
-    listed("set up differently", found.setup)
-    first = found.first
-    if first is not None:
-        console.out.print(f"first difference: line {first.line}, at {first.at_s} s: {first.what}", soft_wrap=True)
-        console.out.print(f"  {options.left}: {first.left}", soft_wrap=True)
-        console.out.print(f"  {options.right}: {first.right}", soft_wrap=True)
-        console.out.print(f"{found.tasks_changed:,} tasks fared differently; the first:" if found.tasks else "")
-    for task in found.tasks[:5]:
-        listed(f"task {task.task}", task.changes)
-    listed("figures", found.figures)
+    console.notes(found.why)
+    _listed("set up differently", names, found.setup)
+    if found.first is not None:
+        at = "" if found.first.at_s is None else f", at {found.first.at_s} s"
+        console.out.print(f"first difference: line {found.first.line}{at}: {found.first.what}", soft_wrap=True)
+        _sides(names, found.first)
+    if found.decision is not None:
+        console.out.print(f"first decision that differs: at {found.decision.at_s} s", soft_wrap=True)
+        _sides(names, found.decision)
+    if found.tasks:
+        in_fields = ", ".join(f"{count:,} in {field}" for field, count in found.tasks_by_field.items())
+        only = f"; {found.only_left:,} only in {names[0]}, {found.only_right:,} only in {names[1]}"
+        text = f"{found.tasks_changed:,} tasks fared differently: {in_fields}"
+        console.out.print(text + (only if found.only_left or found.only_right else ""), soft_wrap=True)
+    for task in found.tasks[:MOST_TASKS]:
+        _listed(f"task {task.task}", names, task.changes)
+    _listed("figures", names, found.figures)
     console.notes(found.notes)
+
+
+def _sides(names: list[str], found: Any) -> None:
+    from emulator import console
+
+    for name, text in zip(names, (found.left, found.right), strict=True):
+        console.out.print(f"  {name}: {'nothing' if text is None else text}", soft_wrap=True)
+
+
+def _listed(title: str, names: list[str], changes: list[Any]) -> None:
+    from emulator import console
+
+    if not changes:
+        return
+    made = console.table(title, ["", *names])
+    for each in changes[:MOST_ROWS]:
+        made.add_row(each.field, _cell(each.left), _cell(each.right))
+    console.show(made)
+    if len(changes) > MOST_ROWS:
+        console.notes([f"{len(changes) - MOST_ROWS:,} more differ; --json lists them"])
 
 
 def _cell(value: object) -> str:

@@ -1,8 +1,8 @@
 """Export a trace to other programs: Cesium (CZML), Perfetto (Chrome trace JSON), GIS (GeoJSON), tables (CSV, Parquet).
 
 czml, perfetto, geojson and omm (.csv, .json, .xml or .tle) make one file; oem a folder with a file for each satellite;
-csv and parquet a folder of tasks, messages, runs and contacts, with units in every column's name and what is missing
-left empty. Nothing that is there already is overwritten."""
+csv and parquet a folder of tables (tasks, hops, runs, bundles, contacts, facts, decisions), with units in every
+column's name and what is missing left empty. Nothing that is there already is overwritten."""
 
 import argparse
 from pathlib import Path
@@ -39,8 +39,8 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator import console
     from emulator.errors import BadInput
     from emulator.exporting.outputs import refuse_taken
-    from emulator.exporting.tables import SYNTHETIC
     from emulator.trace import Trace
+    from emulator.tracing.tables import synthetic
 
     for name, formats in FITS.items():
         if getattr(options, name) is not None and options.to not in formats:
@@ -50,7 +50,7 @@ def carry_out(options: argparse.Namespace) -> None:
     refuse_taken(options.out)  # before the work, not after it
     trace = Trace(options.folder)
     written = _export(trace, options)
-    notes = [SYNTHETIC]
+    notes = [synthetic(trace)]
     if not trace.closed:
         notes.append(f"the run was cut off, and so is what is written here: {trace.missing or 'its log is whole'}")
     if options.to == "czml" and written["tasks_shown"] < written["tasks"]:

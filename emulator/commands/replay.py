@@ -3,7 +3,8 @@
 exact: every fact as recorded, and every order must be the recorded one; neither orbits nor models are computed, so the
 digest is the same on any machine. decisions: what the scheduler decided is forced, physics are computed anew. inputs:
 captures, contacts and faults as recorded, under --policy or --processor. measured: as inputs, and every run takes the
-time that it took. A trace of a scheduler of your own needs --policy: nothing that a trace names is imported."""
+time that it took, here, in --measured or by the calibrations of --processor, at the power that was measured there.
+A trace of a scheduler of your own needs --policy: nothing that a trace names is imported."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   orbitmesh replay mesh-run --level inputs --processor orin
   orbitmesh replay mesh-run --level decisions --scenario degraded.toml
   orbitmesh replay mesh-run --level measured --measured live-run
+  orbitmesh replay mesh-run --level measured --processor host.toml
 """
 
 
@@ -139,9 +141,14 @@ def _again(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
         console.show(made)
     if found.parted_s is not None:
         console.out.print(f"the scheduler would have been asked otherwise from {found.parted_s} s on")
-        console.out.print(f"{found.decisions_left:,} decisions were never asked for again")
+        some = ", ".join(found.left)
+        of = f": of {some}{' and others' if sum(found.left.values()) < found.decisions_left else ''}" if some else ""
+        console.out.print(f"{found.decisions_left:,} decisions were never asked for again{of}")
+    for code, count in found.row.rejected.items():
+        console.out.print(f"{count:,} decisions were rejected: {code}")
     if found.level == "measured":
-        console.out.print(f"times of runs: {found.runs_measured:,} measured, {found.runs_modelled:,} modelled")
+        console.out.print(f"times of runs: {found.times_from}")
+        console.out.print(f"power: {found.power_from}")
     console.notes(found.notes)
     console.out.print(f"digest {found.digest}")
 
@@ -156,22 +163,28 @@ def _rerun(options: argparse.Namespace, trace: "Trace", policy: str, out: Path) 
     from emulator.scenario import load as load_scenario
     from emulator.schedulers import load
     from emulator.trace import Trace, TraceWriter
+    from emulator.tracing.parts import header_of
 
     forced = options.level == "decisions"
     scheduler = None if forced else load(policy, uniform_source(trace.header.seed, policy))
     processor = None if options.processor is None else named(options.processor, Path.cwd())
-    inputs = Inputs(trace)
+    inputs, header = Inputs(trace), None
     with console.progress() as bar:
         if options.scenario is not None:
             loaded = load_scenario(
                 options.scenario, seed=trace.header.seed, duration_s=inputs.world.settings.duration_s
             )
+            workload = loaded.scenario.workload
+            if workload is not None and workload.arrivals == "closed":
+                text = "is 'closed', but a replay has decisions for captures at known instants; 'open' has them"
+                raise loaded.refuse([(("workload", "arrivals"), text)])
             assembled = assemble(loaded, [], bar, infer=False)
             inputs = Inputs(trace, assembled.infer)
             inputs.world, inputs.facts = assembled.world, assembled.facts
+            header = header_of(assembled, trace.header.policy, "virtual")
         with TraceWriter(out) as writer:
             return rerun(
                 trace, writer, options.level, scheduler, policy=policy, processor=processor, inputs=inputs,
-                measured=None if options.measured is None else Trace(options.measured),
+                header=header, measured=None if options.measured is None else Trace(options.measured),
                 from_s=options.from_s or 0.0, to_s=options.to_s, bar=bar,
             )  # fmt: skip

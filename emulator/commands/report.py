@@ -23,8 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """Print it."""
     from emulator import console
+    from emulator.live.summary import live_lines
+    from emulator.stage_report import saving_lines, stages_table
+    from emulator.table import bases, rejections
     from emulator.trace import Trace
-    from emulator.tracing.reporting import document, lines
+    from emulator.tracing.reporting import document, figures, lines, live_figures
 
     trace = Trace(options.folder)
     told: dict[str, Any] = document(trace)
@@ -37,6 +40,12 @@ def carry_out(options: argparse.Namespace) -> None:
     for name, cell in lines(told):
         made.add_row(name, cell)
     console.show(made)
+    row, live = figures(told), live_figures(told)
+    if row is not None and row.stages:
+        console.show(stages_table([row]))
+        console.notes(saving_lines([row]))
+    if row is not None:
+        console.notes(([] if live is None else live_lines(row, live)) + rejections([row]) + bases([row]))
     console.notes(told["notes"])
     for name, count in told.get("tables", {}).items():
         console.out.print(f"{options.parquet / name}.parquet: {count:,} rows")

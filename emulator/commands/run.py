@@ -39,6 +39,7 @@ def common(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """Run it."""
     from emulator.errors import BadInput
+    from emulator.tracing.writer import partial_of
 
     superfluous = live_arguments.given(options)
     if options.engine == "virtual" and superfluous:
@@ -46,7 +47,10 @@ def carry_out(options: argparse.Namespace) -> None:
     if options.resume and options.out is None:
         raise BadInput("--resume goes on with the trace of an interrupted run: name it with --out DIR")
     if options.resume and options.engine == "live":
-        raise BadInput("--resume is for the virtual engine: what a live run met happens only once; run it anew")
+        raise BadInput(
+            "--resume is for the virtual engine: the world of a live run went on meanwhile. What the killed run left "
+            f"in {partial_of(options.out)} opens in report, trace and replay; move it away, or remove it, and run anew"
+        )
     play(options, live=options.engine == "live", drawn=False, resume=options.resume)
 
 
@@ -59,7 +63,7 @@ def play(options: argparse.Namespace, live: bool, drawn: bool, resume: bool = Fa
     from emulator.run import run
     from emulator.scenario import load
     from emulator.stage_report import saving_lines, stages_table
-    from emulator.table import bases, rejections, rows_table
+    from emulator.table import baselines, bases, rejections, rows_table
     from emulator.trace import refuse_taken
 
     how = live_arguments.live_options(options) if live else None
@@ -82,7 +86,7 @@ def play(options: argparse.Namespace, live: bool, drawn: bool, resume: bool = Fa
             console.notes(saving_lines([result.row]))
         if result.live is not None:
             console.notes(live_lines(result.row, result.live))
-        console.notes(rejections([result.row]) + bases([result.row]))
+        console.notes(rejections([result.row]) + bases([result.row]) + baselines([result.row]))
         console.notes(notes)
         console.out.print(f"digest {result.row.digest}")
         if result.trace is not None:

@@ -14,12 +14,15 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
+from emulator.events import Captured
 from emulator.exporting.frames import INERTIAL, iso, turned
 from emulator.exporting.orbits import Orbits
 from emulator.exporting.outputs import new_file
-from emulator.exporting.story import Life, Sink, damage, tell
-from emulator.exporting.tables import SYNTHETIC
 from emulator.trace import Trace
+from emulator.tracing.records import Sink, TaskRecord
+from emulator.tracing.spans import Span, without
+from emulator.tracing.tables import synthetic
+from emulator.tracing.telling import damage, tell
 from links.contacts import LASER
 from nodes.track import subpoints
 
@@ -35,17 +38,28 @@ TASKS = {"done": (80, 255, 120, 255), "dropped": (160, 160, 160, 255), "lost": (
 PENDING = (255, 220, 80, 255)
 
 Packet = dict[str, Any]
-Span = tuple[float, float]
 
 
-class Lives(Sink):
-    """All tasks, in the order of capture."""
+class Shown(Sink):
+    """Every k-th task by capture of `expected`, at most `most`; only these are kept. `count` counts all."""
 
-    def __init__(self) -> None:
-        self.all: list[Life] = []
+    def __init__(self, expected: int, most: int) -> None:
+        self.tasks: list[TaskRecord] = []
+        self.count = 0
+        self._every = max(1, -(-expected // most)) if most > 0 else 0
 
-    def task(self, life: Life) -> None:
-        self.all.append(life)
+    def task(self, task: TaskRecord) -> None:
+        self.count += 1
+        if self._every and task.number % self._every == 0:
+            self.tasks.append(task)
+
+
+def _captures(trace: Trace) -> int:
+    """How many tasks there are: the ledger knows, where there is one."""
+    footer = trace.footer()
+    if footer is not None:
+        return footer.tasks.captured
+    return sum(isinstance(event, Captured) for _, _, (event, _) in trace.lines())
 
 
 def export_czml(
@@ -61,13 +75,12 @@ def export_czml(
     Of more than `most_tasks` tasks every k-th is shown. Raises `TraceError`, `BadInput`, OSError.
     """
     times_s = orbits.grid_s(step_s)
-    lives = Lives()
-    story = tell(trace, lives)
-    lives.all.sort(key=lambda life: (life.task.at_s, life.task.id))
+    shown = Shown(_captures(trace), most_tasks)
+    story = tell(trace, shown)
+    shown.tasks.sort(key=lambda task: task.number)
     outages: dict[str, list[Span]] = {}
     for node, from_s, to_s in story.outages:
         outages.setdefault(node, []).append((from_s, orbits.duration_s if to_s is None else to_s))
-    shown = lives.all[:: max(1, -(-len(lives.all) // most_tasks))] if most_tasks > 0 else []
     with damage(trace), new_file(out) as stream:
         clock = Clock(orbits)
         stream.write("[\n" + _text(_document(trace, clock)))
@@ -79,10 +92,10 @@ def export_czml(
             label = _label(station.name)
             _put(stream, packet | {"position": {"cartographicDegrees": place}, "point": point, "label": label})
         links = _links(stream, trace, clock, outages)
-        _tasks(stream, orbits, clock, shown)
+        _tasks(stream, orbits, clock, shown.tasks)
         stream.write("\n]\n")
     counts = {"satellites": satellites, "stations": len(orbits.stations), "links": links}
-    return counts | {"tasks_shown": len(shown), "tasks": len(lives.all)}
+    return counts | {"tasks_shown": len(shown.tasks), "tasks": shown.count}
 
 
 class Clock:
@@ -106,7 +119,7 @@ def _document(trace: Trace, clock: Clock) -> Packet:
         "id": "document",
         "name": f"{header.scenario}, {header.policy}",
         "version": "1.0",
-        "description": f"orbitmesh, digest {escape(header.digest)}; {SYNTHETIC}; tasks [every k-th is shown]",
+        "description": f"orbitmesh, digest {escape(header.digest)}; {synthetic(trace)}; tasks [every k-th is shown]",
         "clock": {
             "interval": clock.whole,
             "currentTime": clock.start,
@@ -176,49 +189,36 @@ def _links(stream: IO[str], trace: Trace, clock: Clock, outages: dict[str, list[
     return count
 
 
-def without(spans: list[Span], holes: list[Span]) -> list[Span]:
-    """What is left of spans when holes are cut out of them, in the order of time."""
-    left = sorted(spans)
-    for start_s, stop_s in holes:
-        left = [
-            part
-            for a, b in left
-            for part in ((a, min(b, start_s)), (max(a, stop_s), b))
-            if part[1] > part[0]
-        ]  # fmt: skip
-    return left
-
-
 def reference(name: str) -> str:
     """A packet's id as references write it: Cesium splits at `#` and reads `\\` as an escape."""
     return name.replace("\\", "\\\\").replace("#", "\\#")
 
 
-def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[Life]) -> None:
+def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord]) -> None:
     """A point on the ground for each task, below the satellite that captured it, until its end."""
     rows = {name: row for row, name in enumerate(orbits.ephemeris.names)}
-    for life in shown:
-        task = life.task
+    for record in shown:
+        task = record.task
         at_s = np.array([task.at_s])
         place = orbits.ephemeris.only(rows[task.node]).positions(at_s)
         lat_deg, lon_deg, _ = subpoints(place, orbits.epoch, at_s)
-        stop_s = clock.duration_s if life.ended_s is None else life.ended_s
+        stop_s = clock.duration_s if record.ended_s is None else record.ended_s
         there = clock.intervals([(task.at_s, stop_s)])
         if not there:
             continue
         instants = {
-            "captured": task.at_s, "sent": life.sent_s, "started": life.started_s, "finished": life.finished_s,
-            "delivered": life.delivered_s,
+            "captured": task.at_s, "sent": record.sent_s, "started": record.started_s, "finished": record.finished_s,
+            "delivered": record.delivered_s,
         }  # fmt: skip
         told = "".join(f"<tr><td>{k}</td><td>{v:.3f} s</td></tr>" for k, v in instants.items() if v is not None)
-        ended = escape(f"{life.how} {life.reason}".strip())
+        ended = escape(f"{record.how} {record.reason or ''}".strip())
         packet = {
             "id": f"task/{task.id}",
             "name": task.id,
             "availability": there,
             "description": f"<p>{escape(task.node)}: {ended}</p><table>{told}</table>",
             "position": {"cartographicDegrees": [float(lon_deg[0, 0]), float(lat_deg[0, 0]), 0.0]},
-            "point": {"pixelSize": 4, "color": {"rgba": TASKS.get(life.how, PENDING)}},
+            "point": {"pixelSize": 4, "color": {"rgba": TASKS.get(record.how, PENDING)}},
         }
         _put(stream, packet)
 

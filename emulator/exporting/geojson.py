@@ -14,8 +14,8 @@ import numpy as np
 from emulator.exporting.frames import Array, iso
 from emulator.exporting.orbits import Orbits
 from emulator.exporting.outputs import new_file
-from emulator.exporting.tables import about_trace
 from emulator.trace import Trace
+from emulator.tracing.tables import about_trace
 from nodes.station import GroundStation
 from nodes.track import subpoints
 

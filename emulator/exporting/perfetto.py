@@ -14,12 +14,13 @@ import msgspec
 from emulator.errors import TraceError
 from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
 from emulator.exporting.outputs import new_file
-from emulator.exporting.story import Hop, Life, Sink, Story, Work, contradiction, damage, facts
-from emulator.exporting.tables import about_trace
 from emulator.exporting.tracks import Track, Tracks, microseconds, nanoseconds
 from emulator.orders import Order
 from emulator.state import BUNDLE
 from emulator.trace import Trace
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
+from emulator.tracing.tables import about_trace
+from emulator.tracing.telling import damage, tell
 from emulator.world import STATION
 from links.contacts import RADIO
 from links.transfer import delay_s
@@ -60,7 +61,7 @@ class ChromeTrace(Sink):
 
     # what ended
 
-    def hop(self, hop: Hop) -> None:
+    def hop(self, hop: HopRecord) -> None:
         """A message is a slice at its sender, while it is serialised, and one at its receiver, one light time on."""
         order = hop.order
         contact = self._contacts[order.contact]
@@ -71,7 +72,7 @@ class ChromeTrace(Sink):
             "how": hop.how, "light_time_s": order.deliver_s - order.free_s,
         }  # fmt: skip
         sending = self._track(order.node, "to the ground" if radio else f"to {order.to}", SENDING)
-        flow = hop.owner if order.what != BUNDLE else f"bundle {order.task}"
+        flow = hop.owner if order.what != BUNDLE else _flow_of_bundle(order.task)
         self._touch(flow, self._slice(sending, order.what, order.start_s, gone_s, says))
         if hop.delivered_s is not None:
             first_bit_s = order.start_s + delay_s(contact, contact.a == order.node, order.start_s)
@@ -79,24 +80,28 @@ class ChromeTrace(Sink):
             receiving = self._track(order.to, f"from {order.node}", RECEIVING)
             self._touch(flow, self._slice(receiving, order.what, first_bit_s, hop.delivered_s, says))
 
-    def work(self, work: Work) -> None:
+    def run(self, run: RunRecord) -> None:
         """A run is a slice of its processor."""
-        order, outcome = work.order, work.outcome
-        stop_s = order.finish_s if work.ended_s is None else work.ended_s
-        says: dict[str, Any] = {"task": order.task, "run": order.run, "basis": order.basis, "how": work.how}
+        order, outcome = run.order, run.outcome
+        stop_s = order.finish_s if run.ended_s is None else run.ended_s
+        says: dict[str, Any] = {"task": order.task, "run": order.run, "basis": order.basis, "how": run.how}
         if outcome is not None:
             says |= {"label": outcome.label, "cloud_fraction": outcome.cloud_fraction}
         track = self._track(order.node, "processor", PROCESSOR)
-        name = order.task[len(work.owner) + 1 :] or "inference"  # of a pipeline: the stage
-        self._touch(work.owner, self._slice(track, name, order.start_s, stop_s, says))
+        name = order.task[len(run.owner) + 1 :] or "inference"  # of a pipeline: the stage
+        self._touch(run.owner, self._slice(track, name, order.start_s, stop_s, says))
 
-    def task(self, life: Life) -> None:
+    def task(self, task: TaskRecord) -> None:
         """The slices of a task become one flow, in the order of time."""
-        self._draw(life.task.id)
+        self._draw(task.task.id)
+
+    def bundle(self, bundle: BundleRecord) -> None:
+        """Those of a bundle too."""
+        self._draw(_flow_of_bundle(bundle.bundle.id))
 
     # what happens
 
-    def see(self, event: Event) -> None:
+    def see(self, _number: int, event: Event, _orders: list[Order]) -> None:
         """What the sky does, faults, and captures."""
         if isinstance(event, Captured):
             task = event.task
@@ -126,8 +131,6 @@ class ChromeTrace(Sink):
         for since, name, rank in ((self._dark, "shadow", SHADOW), (self._down, "failed", OUTAGE)):
             for node in sorted(since):
                 self._span(since, node, end_s, name, rank)
-        for flow in list(self._flows):  # bundles
-            self._draw(flow)
         self._flush()
 
     def _contact(self, number: int, stop_s: float) -> None:
@@ -204,13 +207,7 @@ def export_perfetto(trace: Trace, out: Path) -> dict[str, int]:
         stream.write(msgspec.json.encode(about_trace(trace)).decode())
         stream.write(',\n"traceEvents":[\n')
         chrome = ChromeTrace(trace, stream)
-        story = Story(trace.world, chrome)
-        for number, (event, orders) in facts(trace):
-            try:
-                _take(story, chrome, event, orders)
-            except (KeyError, IndexError) as error:
-                raise contradiction(trace, number, error) from error
-        story.close()
+        tell(trace, chrome, chrome.see)
         chrome.finish()
         stream.write("\n]}\n")
     if not chrome.events:
@@ -218,9 +215,9 @@ def export_perfetto(trace: Trace, out: Path) -> dict[str, int]:
     return {"events": chrome.events}
 
 
-def _take(story: Story, chrome: ChromeTrace, event: Event, orders: list[Order]) -> None:
-    story.take(event, orders)
-    chrome.see(event)
+def _flow_of_bundle(name: str) -> str:
+    """Names of bundles may be those of tasks."""
+    return f"bundle {name}"
 
 
 def _where(place: Place) -> dict[str, Any]:

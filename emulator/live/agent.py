@@ -187,9 +187,9 @@ class Agent:
         elif done.outcome is None:
             self.tell(say.Broke(order.task, order.run, done.problem[:4000]))
         else:
-            self.counts["inferred"] += 1
+            self.counts["inferred" if isinstance(order, say.Infer) else "waited for"] += 1
             late_s = now_s - order.finish_s
-            self.tell(say.Ran(order.task, order.run, done.outcome, now_s, late_s, done.host_s))
+            self.tell(say.Ran(order.task, order.run, done.outcome, now_s, late_s, done.host_s, done.energy_j))
 
     # what is heard
 
@@ -212,7 +212,9 @@ class Agent:
             self._loading = False
             if worker.broken:
                 raise RunFailed(f"the models cannot be loaded: {worker.broken}")
-            self.tell(say.Loaded(worker.loaded_s or 0.0))
+            counter, why = worker.metered
+            source = counter.source if counter is not None else ""
+            self.tell(say.Loaded(worker.loaded_s or 0.0, source[:512], why[:512]))
         while worker.done:
             done = worker.done.popleft()
             self.releases.push(done.order.finish_s, done)
@@ -314,6 +316,9 @@ class Agent:
         for fate in order.fates:
             self.reception.fate(fate.bundle, fate.how, fate.reason)
 
+    def _hold(self, order: say.Hold) -> None:
+        self.releases.push(order.finish_s, Done(order, order.outcome))
+
     def _fail(self, order: say.Fail) -> None:
         raise Struck(order.comes_back)
 
@@ -346,6 +351,7 @@ class Agent:
         say.News: _news,
         say.Forget: lambda self, order: self.forgotten.add(order.letter),
         say.Infer: lambda self, order: self.worker.submit(order),
+        say.Hold: _hold,
         say.Leave: lambda self, order: self.left.add(order.run),
         say.Reply: lambda self, order: self.reception.reply(order.token, order.fields),
         say.Fail: _fail,

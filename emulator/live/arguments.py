@@ -36,6 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--sockets", type=Path, metavar="DIR", help=text)
     text = "links that go wrong on purpose: probabilities of drop, duplicate, reorder, delay, corrupt for each message"
     live.add_argument("--faults", metavar="drop=P,...", help=text)
+    text = "folder of this host's energy counters, where a container has it elsewhere than in /sys/class/powercap"
+    live.add_argument("--powercap", type=Path, metavar="DIR", help=text)
     live.add_argument("--listen", metavar="tcp://HOST:PORT", help="let nodes of other hosts join here")
     live.add_argument("--key", type=Path, metavar="FILE", help="keys of the run (orbitmesh keygen)")
     live.add_argument("--remote", metavar="NODE,NODE", help="nodes that are brought up on other hosts")
@@ -57,7 +59,7 @@ def given(options: argparse.Namespace) -> list[str]:
         "sockets",
         "listen",
     ]
-    names += ["faults", "key", "remote", "join_timeout"]
+    names += ["powercap", "faults", "key", "remote", "join_timeout"]
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
@@ -78,6 +80,7 @@ def live_options(options: argparse.Namespace) -> "LiveOptions":
         keys=None if options.key is None else _keys(options.key),
         remote=tuple(name.strip() for name in (options.remote or "").split(",") if name.strip()),
         sockets=folder(options.sockets),
+        powercap="" if options.powercap is None else str(options.powercap.absolute()),
         faults=None if options.faults is None else _faults(options.faults),
         applications=tuple(_application(text) for text in options.app or ()),
         join_s=120.0 if options.join_timeout is None else options.join_timeout,

@@ -13,7 +13,7 @@ from links.faulty import Faults
 from workloads.inference import Products
 from workloads.tasks import Outcome
 
-PROTOCOL = 2  # raised with every change of meaning here
+PROTOCOL = 3  # raised with every change of meaning here
 PROBE_LINK = 0  # contact number of the links over which transport is measured; real ones count from 1
 MOST_MESSAGE_BYTES = 1 << 20  # of any message but a welcome: the largest is a farewell with its counts, some kilobytes
 MOST_WELCOME_BYTES = 128 << 20  # a welcome may bring the models along
@@ -55,9 +55,12 @@ class Ready(_Said, frozen=True, tag="ready"):
 
 
 class Loaded(_Said, frozen=True, tag="loaded"):
-    """The models are in memory, `cold_start_s` wall seconds after the process began to load them."""
+    """The models are in memory, `cold_start_s` wall seconds after the process began to load them; what counts joules
+    there, or why nothing does."""
 
     cold_start_s: float
+    counter: Name = ""
+    uncounted: Name = ""
 
 
 class Beat(_Said, frozen=True, tag="beat"):
@@ -85,14 +88,16 @@ class Got(_Said, frozen=True, tag="got"):
 
 
 class Ran(_Said, frozen=True, tag="ran"):
-    """An inference is done and its modelled time is over; `host_s` is what the host took."""
+    """A run's modelled time is over; `host_s` is what the host took for the inference, None where there was none to
+    do. `energy_j`: what the host's counter counted meanwhile, None where nothing counts."""
 
     task: Name
     run: Whole
     outcome: Outcome
     finished_s: float
     late_s: float
-    host_s: float
+    host_s: float | None
+    energy_j: float | None = None
 
 
 class Broke(_Said, frozen=True, tag="broke"):
@@ -168,6 +173,7 @@ class Welcome(_Said, frozen=True, tag="welcome", kw_only=True):
     held_bytes: int
     faults: Faults | None = None  # that links have on purpose
     seed: int = 0
+    powercap: str = ""  # folder of the host's energy counters; "": where Linux has it
 
 
 class Unwelcome(_Said, frozen=True, tag="unwelcome"):
@@ -267,6 +273,16 @@ class Infer(_Said, frozen=True, tag="infer"):
     finish_s: float
 
 
+class Hold(_Said, frozen=True, tag="hold"):
+    """Be busy until `finish_s` with work that no model here does; its outcome is computed."""
+
+    task: Name
+    run: Whole
+    outcome: Outcome
+    start_s: float
+    finish_s: float
+
+
 class Leave(_Said, frozen=True, tag="leave"):
     """Stop a run that was ordered; its result is not wanted."""
 
@@ -292,8 +308,8 @@ class Finish(_Said, frozen=True, tag="finish"):
 
 
 ToNode = (
-    Welcome | Unwelcome | Begin | Turn | Shift | Ping | Link | Unlink | Put | Again | News | Forget | Infer | Leave
-    | Reply | Fail | Finish
+    Welcome | Unwelcome | Begin | Turn | Shift | Ping | Link | Unlink | Put | Again | News | Forget | Infer | Hold
+    | Leave | Reply | Fail | Finish
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from emulator.live import control as say
 from emulator.live.abroad import Abroad
 from emulator.live.greeting import who
 from emulator.live.join import Introduction
+from emulator.live.metering import Meter
 from emulator.live.options import LiveOptions
 from emulator.live.pace import Pace
 from emulator.live.roster import Member, Roster
@@ -47,6 +48,7 @@ class Crew:
         self.run, self.scenario_sha256 = first.run, first.scenario_sha256
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 4096)
+        self.meter = Meter(options.remote)
         self.waiter = Waiter()
         self.waiter.spin_s = 0.0  # the coordinator's facts have light time to reach their nodes
         self.supervisor = Supervisor(folder)
@@ -127,6 +129,7 @@ class Crew:
                 member.ear, member.door, member.ready = message.ear, message.door, True
             elif kind is say.Loaded:
                 member.loaded, member.cold_start_s = True, message.cold_start_s
+                self.meter.loaded(member.name, message.counter, message.uncounted)
                 self._returned.append(member)
                 if member.remote:
                     self.abroad.sound(member)

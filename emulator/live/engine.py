@@ -65,6 +65,7 @@ class Engine:
         self.late = Lateness()
         self.late_runs = Lateness()
         self.late_facts = Lateness()  # from a fact's own instant until the core was told
+        self.waited = 0  # runs that no model did: their nodes were busy for the modelled time by waiting
         self.overruns = 0
         self.stale = 0
         self.first_s: float | None = None  # wall instant of the first delivery
@@ -206,10 +207,13 @@ class Engine:
     def _run(self, order: Run) -> None:
         task = self._task_of(order.task)
         self.leases.runs[order.run] = order
-        infer = say.Infer(
+        assembled = self.answers.assembled
+        work: say.Hold | say.Infer = say.Infer(
             order.task, order.run, task.model, task.tile, task.raw_bytes, order.start_s, order.finish_s
         )  # fmt: skip
-        self.crew.tell(order.node, infer)
+        if assembled.mission is not None and task.model in assembled.mission.models:  # no file does it
+            work = say.Hold(order.task, order.run, assembled.infer(task), order.start_s, order.finish_s)
+        self.crew.tell(order.node, work)
 
     def _cancel(self, order: Cancel) -> None:
         self.leases.runs.pop(order.run, None)
@@ -272,9 +276,13 @@ class Engine:
             return
         del self.leases.runs[ran.run]
         modelled_s = order.finish_s - order.start_s
-        if ran.host_s * self.governor.rate > modelled_s:
-            self.overruns += 1
-        self.governor.inferred(wall_s(), modelled_s / max(ran.host_s, 1e-9))
+        if ran.host_s is None:
+            self.waited += 1
+        else:
+            if ran.host_s * self.governor.rate > modelled_s:
+                self.overruns += 1
+            self.governor.inferred(wall_s(), modelled_s / max(ran.host_s, 1e-9))
+            self.crew.meter.ran(member.name, self._task_of(ran.task).model, ran.host_s, ran.energy_j)
         self.late_runs.record(ran.late_s)
         self._push(Finished(max(ran.finished_s, order.finish_s), member.name, ran.task, ran.run, ran.outcome))
 

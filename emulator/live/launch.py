@@ -7,27 +7,27 @@ overruns, restarts, and the count of letters, which must add up.
 import gc
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import ExitStack
 from math import inf
 from pathlib import Path
-
-import msgspec
 
 from emulator import console
 from emulator.assemble import Assembled, Bar
 from emulator.clock import wall_s
 from emulator.core import Core
-from emulator.errors import BadInput, LedgerMismatch
+from emulator.errors import BadInput
 from emulator.events import Captured
 from emulator.live import control as say
-from emulator.live.abroad import HostClock
 from emulator.live.answers import Answers
 from emulator.live.board import Board
 from emulator.live.crew import Crew, counted
 from emulator.live.engine import Engine
+from emulator.live.figures import LiveFigures, check_letters
 from emulator.live.floor import measure_floor
 from emulator.live.governor import Governor
-from emulator.live.lateness import Lateness, LatenessSummary
+from emulator.live.lateness import Lateness
+from emulator.live.metering import IDLE_S, find_counter, read_j
 from emulator.live.model_transfer import by_path, by_wire
 from emulator.live.muster import muster
 from emulator.live.options import LiveOptions
@@ -39,6 +39,7 @@ from emulator.recorder import Door
 from emulator.report import quantile
 from links.endpoints import ipc_endpoint, private_folder
 from links.envelope import Limits
+from workloads.measuring.energy import Found
 from workloads.runtime import onnxruntime
 from workloads.scenery.shelf import fill
 from workloads.sessions import PROVIDERS
@@ -47,59 +48,8 @@ CROWDED_SPIN_S = 200e-6  # twelve nodes on two cores, one series: p99 440 to 500
 GOES = 3  # of measuring, where the first says that light would be overtaken
 PROBES = 200  # messages by which transport is measured: a fifth of a second
 HELD_BYTES = 256 << 20  # of applications' data on one node; more is refused to who offers it [guess]
+KEEP_S = 1.0  # wall seconds between times at which the trace is put to disk: what a kill may cost [guess]
 MOST_NOTES = 50  # of what went wrong with nodes, kept for the result
-
-
-class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a live run has beyond a virtual one. Lateness in emulated seconds, `floor_s` in wall seconds."""
-
-    late_s: LatenessSummary  # of all deliveries and completions
-    late_deliveries_s: LatenessSummary
-    late_completions_s: LatenessSummary
-    late_facts_s: LatenessSummary  # from a fact's own instant until the core was told: what the coordinator adds
-    rate: float  # mean: emulated seconds per wall second
-    rates: list[tuple[float, float]]  # (emulated instant, rate from then on)
-    late_budget_s: float
-    auto: bool  # the rate was chosen here, and may have changed
-    overruns: int
-    restarts: int
-    resent: int
-    missed: int  # messages given up after several tries
-    stale: int
-    floor_s: float  # what a message needs from order to report on this host, p99
-    start_s: float  # wall seconds from the first process to the beginning of time
-    first_delivery_s: float | None  # wall seconds from the first process to the first delivery
-    wall_s: float
-    payload: str
-    provider: str
-    refused: dict[str, int]
-    offsets: dict[str, HostClock]  # of nodes on other hosts, in wall seconds
-    nodes: dict[str, dict[str, int]]
-    incidents: list[str]
-
-    @property
-    def notes(self) -> list[str]:
-        """What is assumed, for the screen and the file."""
-        if self.payload == "real":
-            return ["scenes and products travelled as that many real bytes, all zero"]
-        return ["scenes and products travelled as stated sizes, not as bytes; messages of applications as their bytes"]
-
-    @property
-    def advice(self) -> str:
-        """What makes a run less late."""
-        return "a calmer host, a longer run" if self.auto else "a slower --rate, --rate auto"
-
-    @property
-    def too_late(self) -> str:
-        """Why the run is no good, "" if it is."""
-        p99 = self.late_s.p99
-        if p99 is None or p99 <= self.late_budget_s:
-            return ""
-        return (
-            f"lateness is over the budget: p99 {p99 * 1e3:.3f} ms of {self.late_budget_s * 1e3:g} ms (p50 "
-            f"{(self.late_s.p50 or 0.0) * 1e3:.3f} ms, {self.late_s.n} deliveries and completions, {self.overruns} "
-            f"overruns); {self.advice}, or a larger --late-budget"
-        )
 
 
 class Launch:
@@ -113,7 +63,10 @@ class Launch:
         self.begun = False  # emulated time runs, or has run
         self._rounds = 0
         self._run = secrets.token_bytes(16)
-        self._infers = any(isinstance(event, Captured) for event in assembled.facts)
+        waited = assembled.mission.models if assembled.mission is not None else {}
+        given = [event.task for event in assembled.facts if isinstance(event, Captured)]
+        self._scenes = [task for task in given if task.model not in waited]  # what models run on
+        self._infers = bool(self._scenes)
         self._spin_s = self._spin() if options.spin_s is None else options.spin_s
         problems = options.problems() + self._name_problems() + self._provider_problems() + self._size_problems()
         if problems:
@@ -165,9 +118,10 @@ class Launch:
         has = ", ".join(name for name, known in PROVIDERS.items() if known in there)
         return [f"--provider {self.options.provider}: it is not there: this onnxruntime has {has}"]
 
-    def play(self, door: Door, bar: Bar) -> LiveFigures:
-        """Run it. Raises BadInput for what cannot be and RunFailed for what went wrong."""
-        started_s = wall_s()
+    def play(self, door: Door, bar: Bar, keep: Callable[[], object] | None = None) -> LiveFigures:
+        """Run it; `keep` puts to disk what was recorded so far. Raises BadInput for what cannot be and RunFailed for
+        what went wrong."""
+        started_s = kept_s = wall_s()
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(private_folder()))
             crew = self.crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
@@ -178,6 +132,7 @@ class Launch:
             self._fill_shelf(bar)
             advance = bar("nodes", float(len(crew.members)))
             muster(crew, advance)
+            counter = self._idle(crew)
             closest = Closest(self.assembled.world.plan.contacts, self.core.settings.duration_s)
             floor_s = self._floor_s(crew, closest)
             engine = self._engine(door, crew, closest, floor_s)
@@ -193,23 +148,35 @@ class Launch:
             begun_s = wall_s()
 
             def watch(engine: Engine) -> None:
+                nonlocal kept_s
                 self._rounds += 1
+                if keep is not None and wall_s() > kept_s + KEEP_S:
+                    keep()
+                    kept_s = wall_s()
                 programs.look(engine.now_s, self._note)
                 self.board.show(engine, self.incidents)
                 advance(engine.now_s)
 
-            self._deciding = self.begun = True
-            try:
-                engine.run(watch)
-            finally:
-                self._deciding = False
+            self._run_counted(engine, watch, counter)
             lasted_s = wall_s() - begun_s
             crew.finish()
             first_s = None if engine.first_s is None else engine.first_s - started_s
             figures = self._figures(engine, crew, floor_s, (start_s, first_s, lasted_s))
         if not crew.cut_off:
-            _check_letters(figures, len(engine.leases.messages))
+            check_letters(figures, len(engine.leases.messages))
         return figures
+
+    def _run_counted(self, engine: Engine, watch: Callable[[Engine], None], counter: Found) -> None:
+        """Let time run, and count what this host draws meanwhile."""
+        self._deciding = self.begun = True
+        begun_j = read_j(counter)
+        try:
+            engine.run(watch)
+        finally:
+            self._deciding = False
+        ended_j = read_j(counter)
+        if begun_j is not None and ended_j is not None:
+            self.crew.meter.host_j = ended_j - begun_j
 
     def _remove_doors(self) -> None:
         """A socket that nobody listens at any more would keep programs waiting; those of another run are not ours."""
@@ -245,11 +212,26 @@ class Launch:
                 break
         return best_s
 
+    def _idle(self, crew: Crew) -> Found:
+        """This host's counter of joules, and with it what the host draws while all nodes are up and none works."""
+        near = [member for member in crew.members.values() if not member.remote]
+        if not (near and self._infers):
+            return Found(None, "")
+        counter = find_counter(self.options.provider, self.options.powercap)
+        begun_j, begun_s = read_j(counter), wall_s()
+        while begun_j is not None and wall_s() < begun_s + IDLE_S:
+            crew.wait(begun_s + IDLE_S)
+            crew.hear()
+        ended_j = read_j(counter)
+        if begun_j is not None and ended_j is not None:
+            crew.meter.idle_power_w = (ended_j - begun_j) / (wall_s() - begun_s)
+        return counter
+
     def _fill_shelf(self, bar: Bar) -> None:
         """Make the tiles that will be looked at, in a file that all nodes of this host read."""
         if not self._infers:
             return
-        tiles = sorted({event.task.tile for event in self.assembled.facts if isinstance(event, Captured)})
+        tiles = sorted({task.tile for task in self._scenes})
         advance = bar("tiles", float(len(tiles)))
         fill(self._folder / "tiles.f32", self.assembled.runner.bank, tiles, lambda done: advance(float(done)))
 
@@ -276,6 +258,7 @@ class Launch:
             held_bytes=HELD_BYTES,
             faults=self.options.faults,
             seed=scenario.seed,
+            powercap="" if far else self.options.powercap,
         )
 
     def _models(self, far: bool) -> list[say.Model]:
@@ -304,6 +287,7 @@ class Launch:
         late = Lateness()
         late.merge(engine.late)
         late.merge(engine.late_runs)
+        energy = crew.meter.energy()
         return LiveFigures(
             late_s=late.summary(),
             late_deliveries_s=engine.late.summary(),
@@ -314,6 +298,9 @@ class Launch:
             late_budget_s=self.options.late_budget_s,
             auto=self.options.rate is None,
             overruns=engine.overruns,
+            runs_inferred=sum(works.runs for works in energy.works),
+            runs_waited=engine.waited,
+            energy=energy,
             restarts=engine.restarts,
             resent=engine.leases.renewed,
             missed=engine.missed,
@@ -336,17 +323,3 @@ def _invitation(endpoint: str, options: LiveOptions) -> str:
     key = " --key FILE" if options.keys is not None else ""
     awaited = ", ".join(options.remote)
     return f"on other hosts run `orbitmesh node --join {endpoint}{key}`; awaited there: {awaited}"
-
-
-def _check_letters(figures: LiveFigures, under_way: int) -> None:
-    """Every letter that was sent was received, or is under way; for runs in which no process died with its counts."""
-    total = {name: sum(counts.get(name, 0) for counts in figures.nodes.values()) for name in ("sent", "received")}
-    missing = total["sent"] - total["received"]
-    if (
-        not 0
-        <= missing
-        <= under_way + figures.missed + sum(counts.get("waiting", 0) for counts in figures.nodes.values())
-    ):
-        raise LedgerMismatch(
-            f"nodes sent {total['sent']} letters and received {total['received']}; {under_way} were under way"
-        )

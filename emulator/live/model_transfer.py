@@ -40,10 +40,12 @@ def refuse_paths(welcome: say.Welcome) -> None:
     named = [repr(model.path) for model in welcome.models if model.path or not model.data]
     if welcome.tiles_path:
         named.append(repr(welcome.tiles_path))
+    if welcome.powercap:
+        named.append(repr(welcome.powercap))
     if named:
         raise BadInput(
             f"the coordinator names files for this host to open ({', '.join(named)[:200]}): models come to other hosts "
-            "as bytes, and tiles are made there; do not join it"
+            "as bytes, tiles are made and counters found there; do not join it"
         )
 
 

@@ -3,6 +3,7 @@
 Checked in full before any process is started.
 """
 
+import os
 from math import isfinite
 
 import msgspec
@@ -34,6 +35,7 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     applications: tuple[tuple[str, str], ...] = ()  # (node, command line) of programs to start
     faults: Faults | None = None  # that links have on purpose
     join_s: float = 120.0  # wall seconds to wait for nodes of other hosts
+    powercap: str = ""  # folder of this host's energy counters; "": where Linux has it
     silent_s: float = 15.0  # wall seconds without a sign of life after which a node is taken for dead: fifteen beats
     most_deaths: int = 5  # of one node in a run, the scenario's faults not counted, before the run is given up [guess]
 
@@ -59,6 +61,8 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"--realtime: {refused}")
         if not (isfinite(self.join_s) and 0.0 < self.join_s <= 86_400.0):
             found.append(f"--join-timeout {self.join_s}: wall seconds above 0, up to 86400")
+        if self.powercap and not os.path.isdir(self.powercap):
+            found.append(f"--powercap {self.powercap[:200]}: there is no such folder; Linux has /sys/class/powercap")
         return found + self._joining_problems()
 
     def _joining_problems(self) -> list[str]:

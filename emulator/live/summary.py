@@ -2,7 +2,7 @@
 
 from emulator import console
 from emulator.live.abroad import HostClock
-from emulator.live.launch import LiveFigures
+from emulator.live.figures import LiveFigures
 from emulator.report import Row
 
 
@@ -19,6 +19,9 @@ def live_lines(row: Row, live: LiveFigures) -> list[str]:
         f"pace: {live.rate:.3g} emulated seconds per second, {len(live.rates)} rates; {live.overruns} overruns (the "
         f"host took longer to infer than the modelled processor), {live.restarts} restarts"
     )
+    if live.runs_waited:
+        lines.append(f"runs: {live.runs_inferred:,} inferred, {live.runs_waited:,} waited for (no model to run)")
+    lines.append(live.energy.line)
     if row.bundles.offered:
         bundles = row.bundles
         lines.append(

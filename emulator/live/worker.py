@@ -2,7 +2,8 @@
 
 It answers every order, with an outcome or with what went wrong; nothing is remembered from one run to the next.
 onnxruntime lets go of the interpreter while it computes, so releases of messages are not held up; the thread also
-yields the processor to all loops of this host where the system can say so.
+yields the processor to all loops of this host where the system can say so. Where the host counts joules, each
+inference's are read off around it.
 """
 
 import os
@@ -15,27 +16,32 @@ from pathlib import Path
 import msgspec
 
 from emulator.clock import wall_s
-from emulator.live.control import Infer, Welcome
+from emulator.live.control import Hold, Infer, Welcome
+from emulator.live.metering import find_counter
 from emulator.live.model_transfer import opened
 from emulator.live.priority import step_back
+from workloads.measuring.energy import Found
 from workloads.tasks import Outcome
 
 SWITCH_S = 50e-6  # until Python takes turns: at its default of 5 ms releases are 4.5 ms late at p50 beside Python code
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What became of an order to infer: an outcome, or a problem; `host_s` wall seconds of inference."""
+    """What became of an order: an outcome, or a problem; `host_s` wall seconds of inference and `energy_j` of the
+    host's counter meanwhile, None where nothing was run, or counted."""
 
-    order: Infer
+    order: Infer | Hold
     outcome: Outcome | None
-    problem: str
-    host_s: float
+    problem: str = ""
+    host_s: float | None = None
+    energy_j: float | None = None
 
 
 class Worker:
     """Loads the models in the background, then runs what it is given; `fd` becomes readable when something is done.
 
     `loaded_s` is the cold start in wall seconds once the models are in memory; `broken` says why they are not.
+    `metered` is the host's counter of joules, or why there is none.
     """
 
     def __init__(self, welcome: Welcome, folder: Path) -> None:
@@ -44,6 +50,7 @@ class Worker:
         self.done: deque[Done] = deque()
         self.loaded_s: float | None = None
         self.broken = ""
+        self.metered = Found(None, "")
         self._orders: queue.SimpleQueue[Infer | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, args=(welcome, folder), name="inference", daemon=True)
 
@@ -77,6 +84,7 @@ class Worker:
         started_s = wall_s()
         try:
             runner = _runner(welcome, folder)
+            self.metered = find_counter(welcome.provider, welcome.powercap)
         except Exception as error:  # whatever it was, the coordinator must hear it, or it waits for ever
             self.broken = f"{type(error).__name__}: {error}"
             self._tell()
@@ -84,13 +92,26 @@ class Worker:
         self.loaded_s = wall_s() - started_s
         self._tell()
         while (order := self._orders.get()) is not None:
-            begun_s = wall_s()
+            begun_j, begun_s = self._read_j(), wall_s()
             try:
                 outcome, problem = runner.outcome(order.model, order.tile, order.raw_bytes), ""
             except Exception as error:  # as above
                 outcome, problem = None, f"{type(error).__name__}: {error}"
-            self.done.append(Done(order, outcome, problem, wall_s() - begun_s))
+            host_s = wall_s() - begun_s
+            ended_j = self._read_j()
+            energy_j = None if begun_j is None or ended_j is None else ended_j - begun_j
+            self.done.append(Done(order, outcome, problem, host_s, energy_j))
             self._tell()
+
+    def _read_j(self) -> float | None:
+        """What the counter says; one that fails once is not asked again."""
+        if self.metered.counter is None:
+            return None
+        try:
+            return self.metered.counter.read_j()
+        except (OSError, ValueError) as error:
+            self.metered = Found(None, f"{self.metered.counter.source} could not be read any more: {error}")
+            return None
 
     def _tell(self) -> None:
         os.write(self._wake, b".")

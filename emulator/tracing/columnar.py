@@ -1,20 +1,24 @@
 """Tables of a trace as Arrow, and as Parquet files; needs the extra `parquet`, which brings pyarrow.
 
-`save` writes every table beside each other, whole or not at all. A table that lies in the trace's folder `tables` is
-read from there, if it is of this trace.
+Rows become Arrow a few thousand at a time, so that a trace of any length is written in the memory of one row group of
+each table. `save` writes all tables in one pass over the log, each whole or not at all. A table that lies in the
+trace's folder `tables` is read from there, if it is of this trace.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import BadInput, TraceError
+from emulator.tracing.columns import TEXT, Column
 from emulator.tracing.reader import Trace
-from emulator.tracing.tables import TABLES, fact_rows, rows
+from emulator.tracing.tables import Cells, about_trace, columns_of, stream, there
+from emulator.tracing.telling import damage
 
-GROUP_ROWS = 131_072  # of a Parquet row group: some megabytes, so that ten million facts never lie in memory at once
+BATCH_ROWS = 8192  # are Python's at a time: some megabytes
+GROUP_ROWS = 131_072  # of a Parquet row group: some megabytes as Arrow
 SAVED = "tables"
 
 
@@ -31,12 +35,15 @@ def library(name: str, what: str = "tables as Arrow or Parquet") -> Any:
 def arrow(trace: Trace, table: str, from_s: float | None = None, to_s: float | None = None) -> Any:
     """A table as Arrow; units stand in the columns' names, what is missing is null."""
     pa = library("pyarrow")
-    if table not in TABLES:
-        raise BadInput(f"there is no table {table!r} in a trace; there are {', '.join(TABLES)}")
+    columns = columns_of(table)
     saved = trace.folder / SAVED / f"{table}.parquet"
-    if saved.is_file() and from_s is None and to_s is None:
-        return _saved(trace, saved)
-    return pa.Table.from_pylist(rows(trace, table, from_s, to_s), schema=_schema(trace, table))
+    if trace.closed and saved.is_file() and from_s is None and to_s is None:
+        return _saved(trace, saved, columns)
+    gathered = Gathered(trace, columns)
+    with damage(trace):
+        for _, cells in stream(trace, [table], from_s, to_s):
+            gathered.add(cells)
+        return pa.Table.from_batches(gathered.taken(), schema=gathered.schema)
 
 
 def polars_frame(table: Any) -> Any:
@@ -45,26 +52,84 @@ def polars_frame(table: Any) -> Any:
 
 
 def save(trace: Trace, folder: Path) -> dict[str, int]:
-    """Write every table as Parquet into `folder`, which exists; returns the rows of each."""
-    parquet = library("pyarrow.parquet")
-    pa = library("pyarrow")
-    counts: dict[str, int] = {}
-    for table in TABLES:
-        if table == "decisions" and not (trace.folder / "decisions.jsonl.gz").is_file():
-            continue  # schema 3 kept none
-        schema = _schema(trace, table)
-        each: Iterator[Any] = fact_rows(trace) if table == "facts" else iter(rows(trace, table))
-        counts[table] = 0
-        partial = folder / f"{table}.parquet.partial"
-        with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
-            while group := list(islice(each, GROUP_ROWS)):
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
-                counts[table] += len(group)
-        partial.rename(folder / f"{table}.parquet")
-    return counts
+    """Write every table as Parquet (zstd) into `folder`, which exists; returns the rows of each."""
+    tables = there(trace)
+    with ExitStack() as stack:
+        writers = {table: stack.enter_context(ParquetFile(trace, table, folder)) for table in tables}
+        with damage(trace):
+            for table, cells in stream(trace, tables):
+                writers[table].add(cells)
+        return {table: writer.finish() for table, writer in writers.items()}
 
 
-def _saved(trace: Trace, path: Path) -> Any:
+class Gathered:
+    """Rows of a table that become Arrow by and by."""
+
+    def __init__(self, trace: Trace, columns: Sequence[Column]) -> None:
+        self._pa = library("pyarrow")
+        self.schema = _schema(trace, columns)
+        self.count = 0
+        self._rows: list[Cells] = []
+        self._batches: list[Any] = []
+
+    def add(self, cells: Cells) -> None:
+        """One more row."""
+        self._rows.append(cells)
+        self.count += 1
+        if len(self._rows) >= BATCH_ROWS:
+            self._pack()
+
+    def taken(self) -> list[Any]:
+        """The record batches of all rows since this was last asked."""
+        self._pack()
+        batches, self._batches = self._batches, []
+        return batches
+
+    def _pack(self) -> None:
+        if self._rows:
+            columns = zip(zip(*self._rows, strict=True), self.schema.types, strict=True)
+            arrays = [self._pa.array(values, kind) for values, kind in columns]
+            self._batches.append(self._pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+            self._rows = []
+
+
+class ParquetFile:
+    """One table's file, which gets its name when `finish` is called; left before, nothing of it remains."""
+
+    def __init__(self, trace: Trace, table: str, folder: Path) -> None:
+        self._rows = Gathered(trace, columns_of(table))
+        self._path = folder / f"{table}.parquet"
+        self._partial = folder / f"{table}.parquet.partial"
+
+    def __enter__(self) -> "ParquetFile":
+        parquet = library("pyarrow.parquet")
+        self._writer = parquet.ParquetWriter(self._partial, self._rows.schema, compression="zstd")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._writer.close()
+        self._partial.unlink(missing_ok=True)
+
+    def add(self, cells: Cells) -> None:
+        """One more row; whole groups are written."""
+        self._rows.add(cells)
+        if self._rows.count % GROUP_ROWS == 0:
+            self._write()
+
+    def finish(self) -> int:
+        """Write the rest and give the file its name; returns its rows."""
+        self._write()
+        self._writer.close()
+        self._partial.rename(self._path)
+        return self._rows.count
+
+    def _write(self) -> None:
+        batches = self._rows.taken()
+        if batches:
+            self._writer.write_table(library("pyarrow").Table.from_batches(batches))
+
+
+def _saved(trace: Trace, path: Path, columns: Sequence[Column]) -> Any:
     parquet, pa = library("pyarrow.parquet"), library("pyarrow")
     try:
         table = parquet.read_table(path)
@@ -73,11 +138,13 @@ def _saved(trace: Trace, path: Path) -> Any:
     digest = (table.schema.metadata or {}).get(b"digest", b"").decode(errors="replace")
     if digest != trace.header.digest:
         raise TraceError(f"{path} is of another trace, of digest {digest!r}; remove it, it can be made again")
+    if table.column_names != [column.name for column in columns]:
+        raise TraceError(f"{path} has the columns of another version; remove it, it can be made again")
     return table
 
 
-def _schema(trace: Trace, table: str) -> Any:
+def _schema(trace: Trace, columns: Sequence[Column]) -> Any:
     pa = library("pyarrow")
-    kinds = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
-    about = {"digest": trace.header.digest, "scenario": trace.header.scenario, "epoch_utc": trace.header.epoch}
-    return pa.schema([pa.field(name, kinds[kind]) for name, kind in TABLES[table].items()], metadata=about)
+    kinds = {"float": pa.float64(), "int": pa.int64(), TEXT: pa.string()}
+    fields = [pa.field(each.name, kinds[each.kind], metadata={"says": each.says}) for each in columns]
+    return pa.schema(fields, metadata=about_trace(trace))

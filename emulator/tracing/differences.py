@@ -1,17 +1,26 @@
-"""Where and why two runs part: what was different before them, the first fact or order, then tasks and figures."""
+"""Where and why two runs part: what was different before them, the first fact or order, then tasks and figures.
 
+Both logs are read side by side and both tellings of tasks too, so memory grows with what the runs do not share.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
 import msgspec
 
-from emulator.tracing.reader import Line, Trace
-from emulator.tracing.tables import Row, rows
+from emulator.tracing.parting import FirstDecision, FirstDifference, first_decision, first_difference, reasons
+from emulator.tracing.reader import Trace
+from emulator.tracing.tables import Cells, columns_of, stream
 
 MOST_LISTED = 20
-_IN_HEADER = ("scenario", "scenario_sha256", "epoch", "policy", "seed", "engine", "orbitmesh", "world_sha256", "host")
-_OF_TASKS = ("how", "reason", "ran_on", "captured_s", "sent_s", "started_s", "finished_s", "delivered_s")
+MOST_KEPT = 2000  # changed tasks in memory, of which the first by capture are kept
+_IN_HEADER = ("scenario", "scenario_sha256", "epoch", "policy", "seed", "engine", "orbitmesh", "world_sha256", "schema")
+_OF_TASKS = (
+    "how", "reason", "ran_on", "captured_s", "sent_s", "started_s", "finished_s", "delivered_s", "ended_s", "runs",
+    "label",
+)  # fmt: skip
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,16 +31,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     right: Any
 
 
-class FirstDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line that differs: its number from 1, its instant, and what each side has there (None: no line)."""
-
-    line: int
-    at_s: float | None
-    what: str
-    left: str | None
-    right: str | None
-
-
 class TaskChange(msgspec.Struct, frozen=True, kw_only=True):
     """A task that fared differently."""
 
@@ -40,13 +39,23 @@ class TaskChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """All that differs between two traces. `tasks` lists the first; `tasks_changed` counts them all."""
+    """All that differs between two traces.
+
+    `first` is the first line that does, `decision` the scheduler's first answer that does, `why` what follows from
+    both and from the setup, in words. `tasks` lists the first tasks by capture that fared differently; `tasks_changed`
+    counts them all, `tasks_by_field` how many differ in each field, `only_left` and `only_right` those of one side.
+    """
 
     same: bool
     digests: tuple[str, str]
+    why: list[str]
     setup: list[Change]
     first: FirstDifference | None
+    decision: FirstDecision | None
     tasks_changed: int
+    tasks_by_field: dict[str, int]
+    only_left: int
+    only_right: int
     tasks: list[TaskChange]
     figures: list[Change]
     notes: list[str]
@@ -54,19 +63,30 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 def difference(left: Trace, right: Trace) -> Difference:
     """Compare two traces. Raises `TraceError` where one is damaged."""
-    first = _first(left, right)
-    changed = _tasks(left, right) if first is not None else []
-    figures = _changes(_figures(left), _figures(right))
-    setup = _changes(_setup(left), _setup(right))
-    notes = [f"{trace.folder}: {trace.missing or 'was never closed'}" for trace in (left, right) if not trace.closed]
+    first = first_difference(left, right)
+    decision = first_decision(left, right) if first is not None else None
+    fared = _Fared(left, right, first is not None)
+    both = left.closed and right.closed
+    figures = _changes(_figures(left), _figures(right)) if both else []
+    setup, notes = _setup_changes(left, right)
+    notes += [
+        f"{trace.folder}: {trace.missing or 'was never closed'}; it has no figures yet"
+        for trace in (left, right)
+        if not trace.closed
+    ]
     return Difference(
-        same=first is None and not [each for each in figures if each.field != "name"],
+        same=first is None and not [each for each in figures if each.field not in ("name", "digest")],
         digests=(left.header.digest, right.header.digest),
+        why=reasons(first, decision, [each.field for each in setup]),
         setup=setup,
         first=first,
-        tasks_changed=len(changed),
-        tasks=changed[:MOST_LISTED],
-        figures=figures,
+        decision=decision,
+        tasks_changed=fared.changed,
+        tasks_by_field=dict(sorted(fared.by_field.items(), key=lambda each: (-each[1], each[0]))),
+        only_left=fared.only_left,
+        only_right=fared.only_right,
+        tasks=fared.listed(),
+        figures=figures + (_changes(_live(left), _live(right)) if both and first is not None else []),
         notes=notes,
     )
 
@@ -92,63 +112,83 @@ def _changes(left: dict[str, Any], right: dict[str, Any]) -> list[Change]:
     ]
 
 
-def _setup(trace: Trace) -> dict[str, Any]:
-    header = trace.header
-    return (
-        {name: getattr(header, name) for name in _IN_HEADER}
-        | {f"versions.{name}": each for name, each in header.versions.items()}
-        | dict(flat(header.scenario_table or {}, "scenario"))
-        | dict(flat(header.elements, "elements"))
+def _setup_changes(left: Trace, right: Trace) -> tuple[list[Change], list[str]]:
+    """What differs before the runs begin, as far as both headers hold it, and what one of them does not."""
+    changes = _changes(
+        {n: getattr(left.header, n) for n in _IN_HEADER}, {n: getattr(right.header, n) for n in _IN_HEADER}
     )
+    notes = []
+    for name, title in (
+        ("scenario_table", "scenario"),
+        ("files", "files"),
+        ("elements", "elements"),
+        ("versions", "versions"),
+        ("host", "host"),
+    ):
+        a, b = getattr(left.header, name), getattr(right.header, name)
+        if a and b:
+            changes += _changes(dict(flat(a, title)), dict(flat(b, title)))
+        elif a or b:
+            notes.append(f"{(right if a else left).folder}: its header holds no {title}, which are not compared")
+    return changes, notes
 
 
 def _figures(trace: Trace) -> dict[str, Any]:
-    return {name: value for name, value in flat(trace.summary()) if name != "digest"} if trace.closed else {}
+    return {name: value for name, value in flat(trace.summary()) if name != "digest"}
 
 
-def _raw_lines(trace: Trace) -> Iterator[bytes]:
-    for _, raw in trace.chunks():
-        yield from raw.splitlines()
+def _live(trace: Trace) -> dict[str, Any]:
+    """What a live run says of itself, but for the counts of each node and pace by pace."""
+    told = trace.live()
+    plain = told.items() if isinstance(told, dict) else ()
+    return dict(flat({name: value for name, value in plain if name not in ("nodes", "rates")}, "live"))
 
 
-def _first(left: Trace, right: Trace) -> FirstDifference | None:
-    for number, (a, b) in enumerate(zip_longest(_raw_lines(left), _raw_lines(right)), 1):
-        if a != b:
-            return _told(number, a and left.decoded(number, a, _decode), b and right.decoded(number, b, _decode))
-    return None
+class _Fared:
+    """Tasks that fared differently: each side's are matched as they end, so only those without a match are kept."""
 
+    def __init__(self, left: Trace, right: Trace, differ: bool) -> None:
+        names = [column.name for column in columns_of("tasks")]
+        self._fields = [(name, names.index(name)) for name in _OF_TASKS]
+        self._captured = names.index("captured_s")
+        self.changed = 0
+        self._first: list[tuple[float, str, list[Change]]] = []  # by capture; cut when it has grown long
+        self.by_field: Counter[str] = Counter()
+        alone: tuple[dict[str, Cells], dict[str, Cells]] = ({}, {})
+        sides = [(cells for _, cells in stream(trace, ["tasks"])) for trace in (left, right)] if differ else []
+        for pair in zip_longest(*sides):
+            for side, cells in enumerate(pair):
+                if cells is not None:
+                    other = alone[1 - side].pop(cells[0], None)
+                    if other is None:
+                        alone[side][cells[0]] = cells
+                    else:
+                        self._compare(*((cells, other) if side == 0 else (other, cells)))
+        self.only_left, self.only_right = len(alone[0]), len(alone[1])
+        for cells in alone[0].values():
+            self._compare(cells, None)
+        for cells in alone[1].values():
+            self._compare(None, cells)
 
-_decode = msgspec.json.Decoder(Line).decode
+    def listed(self) -> list[TaskChange]:
+        """The first by capture."""
+        self._cut()
+        return [TaskChange(task=task, changes=changes) for _, task, changes in self._first]
 
+    def _cut(self) -> None:
+        self._first = sorted(self._first, key=lambda each: each[:2])[:MOST_LISTED]
 
-def _told(number: int, left: Any, right: Any) -> FirstDifference:
-    instants = [side[0].at_s for side in (left, right) if side]
-    at_s = min(instants) if instants else None
-    if not left or not right:
-        what = "one trace ends here"
-        return FirstDifference(line=number, at_s=at_s, what=what, left=_text(left), right=_text(right))
-    if left[0] != right[0]:
-        what = "another fact"
-        return FirstDifference(line=number, at_s=at_s, what=what, left=str(left[0]), right=str(right[0]))
-    for index, (a, b) in enumerate(zip_longest(left[1], right[1]), 1):
-        if a != b:
-            what = f"the same fact, {left[0]}, then another order, number {index}"
-            return FirstDifference(line=number, at_s=at_s, what=what, left=a and str(a), right=b and str(b))
-    return FirstDifference(line=number, at_s=at_s, what="the same, written differently", left=None, right=None)
-
-
-def _text(side: Any) -> str | None:
-    return str(side[0]) if side else None
-
-
-def _tasks(left: Trace, right: Trace) -> list[TaskChange]:
-    ours = {row["task"]: row for row in rows(left, "tasks")}
-    theirs = {row["task"]: row for row in rows(right, "tasks")}
-    empty: Row = {}
-    found = []
-    for task in [*ours, *(name for name in theirs if name not in ours)]:
-        a, b = ours.get(task, empty), theirs.get(task, empty)
-        changes = _changes({name: a.get(name) for name in _OF_TASKS}, {name: b.get(name) for name in _OF_TASKS})
-        if changes:
-            found.append(TaskChange(task=task, changes=changes))
-    return found
+    def _compare(self, left: Cells | None, right: Cells | None) -> None:
+        there = left if left is not None else right
+        changes = [
+            Change(field=name, left=left and left[index], right=right and right[index])
+            for name, index in self._fields
+            if left is None or right is None or left[index] != right[index]
+        ]
+        changes = [each for each in changes if each.left is not None or each.right is not None]
+        if changes and there is not None:
+            self.changed += 1
+            self._first.append((there[self._captured], there[0], changes))
+            if len(self._first) > MOST_KEPT:
+                self._cut()
+            self.by_field.update(each.field for each in changes)

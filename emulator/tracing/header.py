@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from emulator.ledger import BundleCounts, Counts
+from emulator.named_files import NamedFile
+from emulator.version import core_kind
 from nodes.epoch import TT_MINUS_TAI_S, Epoch
 
 SCHEMA = 4  # 2: facts and counts of bundles; 3: how the time of each run is known; 4: blocks, decisions, footer
@@ -20,6 +22,8 @@ LIBRARIES = ("numpy", "scipy", "skyfield", "sgp4", "onnxruntime", "onnx", "pyzmq
 _JUST_AFTER_S = 1e-3  # at the very end of a leap second, Skyfield gives the mean of before and after
 SOURCES = {  # how the workload answers to the system; from MLPerf LoadGen's and Schroeder's terms (NSDI 2006)
     "captures": "open-loop: drawn before the run; a slow system does not slow them",
+    "workload, open": "open-loop: at the instants of a mission's list; a slow system does not slow them",
+    "workload, closed": "closed-loop: each task of a mission's list waits for the end of the one before",
     "bundles": "closed-loop: applications send when they please, and may wait for answers",
 }
 
@@ -40,7 +44,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""  # filled in when the trace is closed
     world_sha256: str = ""  # of world.json.gz, unpacked
     tai_minus_utc_s: float | None = None  # at the epoch
-    scenario_table: dict[str, Any] | None = None  # the scenario in full; `scenario_sha256` is of its canonical JSON
+    scenario_table: dict[str, Any] | None = None  # the scenario in full
+    files: list[NamedFile] = []  # that it names; `scenario_sha256` is of its canonical JSON and of their sums
     elements: list[Any] = []  # of every satellite, as they were propagated
     sources: dict[str, str] = {}  # open-loop or closed-loop
     versions: dict[str, str] = {}
@@ -85,8 +90,8 @@ def tai_minus_utc_s(epoch: str) -> float:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes; a library that is not installed is left out."""
-    found = {"python": platform.python_version()}
+    """Of Python and of what computes; a library that is not installed is left out. `core` is python or compiled."""
+    found = {"python": platform.python_version(), "core": core_kind()}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

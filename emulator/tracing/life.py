@@ -1,8 +1,4 @@
-"""The life of one task, hop by hop, with the reason for every wait.
-
-A wait is named by what the trace shows of that time: no contact (and why the plan had none), a transmitter or a
-processor that served others, or the scheduler, which had not decided. What none of these explains says so.
-"""
+"""The life of one task or bundle, step by step (`walk.py`), with the reason for every wait (`waits.py`)."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -10,213 +6,132 @@ from difflib import get_close_matches
 import msgspec
 
 from emulator.errors import TraceError
-from emulator.events import Captured, Delivered, Finished, Missed, NodeFailed
-from emulator.orders import Cancel, End, Rejected, Run, Send
+from emulator.events import Captured, Event, Offered
+from emulator.orders import End, Order
+from emulator.state import BUNDLE
+from emulator.tracing.evidence import Evidence
 from emulator.tracing.reader import Line, Trace
-from links.contacts import RADIO, Contact, ContactPlan
-
-INSTANT_S = 1e-9  # shorter is no wait: times are rounded to 1e-6 s
+from emulator.tracing.records import PENDING
+from emulator.tracing.story import ends_bundle
+from emulator.tracing.telling import damage
+from emulator.tracing.waits import Left, Reasons
+from emulator.tracing.walk import Happening, Walk
+from emulator.tracing.words import named
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened to a task, and the wait before it with its reasons."""
+    """One thing that happened to a task, and the wait before it with its reasons; `part` is its stage, if it is one."""
 
     at_s: float
     what: str
     node: str
+    part: str = ""
     waited_s: float = 0.0
     reasons: list[str] = []
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
-    """A task from its capture to its end; `how` is None while it is pending."""
+    """A task or bundle from its begin to its end; `how` is `pending` where the trace ends before it does."""
 
     task: str
-    how: str | None
+    how: str
     reason: str | None
     steps: list[Step]
 
 
-class _Seen(msgspec.Struct):
-    """What a trace says of the task, in order: instant, kind, fact or order."""
-
-    at_s: float
-    said: object
-
-
 def life(trace: Trace, task: str) -> Life:
-    """Tell a task's life. Raises `TraceError` for a task that the trace does not have."""
-    seen = list(_of_task(trace, task))
-    if not any(isinstance(each.said, Captured) for each in seen):
-        raise TraceError(f"{trace.folder}: no task {task!r} was captured{_close(trace, task)}")
-    decided = _decisions(trace, task)
-    steps: list[Step] = []
-    ready: dict[str, float] = {}  # part of the task -> since when it could have gone on
-    how = reason = None
-    for each in seen:
-        said = each.said
-        part = getattr(said, "task", task)
-        part = task if not isinstance(part, str) else part
-        since_s = ready.get(part, ready.get(task, each.at_s))
-        if isinstance(said, Send | Run):
-            why = _Waits(trace, decided, part).before(said, since_s)
-            steps.append(_step(each.at_s, _told(said), said.node, said.start_s - since_s, why))
-        else:
-            node = getattr(said, "node", "")
-            steps.append(_step(each.at_s, _told(said), node, 0.0, []))
-            ready[part] = each.at_s
-            if isinstance(said, Finished | Captured):
-                ready[task] = each.at_s
-        if isinstance(said, End) and said.task == task:
-            how, reason = said.how, said.reason
-    return Life(task=task, how=how, reason=reason, steps=steps)
+    """Tell the life of a task, or of a bundle if no task has that name. Raises `TraceError` where there is neither."""
+    with damage(trace):
+        said = list(_lines(trace, task))
+        begins = {type(each) for _, ours in said for each in ours} & {Captured, Offered}
+        if not begins:
+            raise TraceError(f"{trace.folder}: no task {task!r} was captured{_close(trace, task)}")
+        walk, of_bundle = Walk(trace.world, task, _decisions(trace, task)), Captured not in begins
+        found = [each for event, ours in said for each in walk.take(event, _only(event, ours, of_bundle))]
+        left = walk.left(_end_s(trace)) if walk.how == PENDING else []
+        waits = [each.wait for each in found if each.wait is not None and each.wait.long_s] + left
+        evidence = Evidence(each.watch for each in waits)
+        evidence.read(trace)
+        reasons = Reasons(trace, evidence)
+        steps = [_step(each, task, reasons) for each in found] + [_left(each, task, reasons) for each in left]
+        return Life(task=task, how=walk.how, reason=walk.reason, steps=steps)
 
 
-def _step(at_s: float, what: str, node: str, waited_s: float, reasons: list[str]) -> Step:
-    waited_s = waited_s if waited_s > INSTANT_S else 0.0
-    return Step(at_s=at_s, what=what, node=node, waited_s=waited_s, reasons=reasons if waited_s else [])
+def _step(found: Happening, task: str, reasons: Reasons) -> Step:
+    wait = found.wait
+    return Step(
+        at_s=found.at_s,
+        what=found.what,
+        node=found.node,
+        part=found.part[len(task) + 1 :],
+        waited_s=0.0 if wait is None else wait.long_s,
+        reasons=[] if wait is None else reasons.of(wait),
+    )
 
 
-def _of_task(trace: Trace, task: str) -> Iterator[_Seen]:
-    """Facts and orders of a task and of its stages."""
-    quoted, stages = msgspec.json.encode(task), msgspec.json.encode(task)[:-1] + b"#"
-    for first, raw in trace.chunks():
-        if quoted not in raw and stages not in raw:
-            continue
-        for number, line in enumerate(raw.splitlines(), first):
-            if quoted not in line and stages not in line:
-                continue
-            event, orders = trace.decoded(number, line, _decode)
-            for said in (event, *orders):
-                name = said.task.id if isinstance(said, Captured) else getattr(said, "task", None)
-                if isinstance(name, str) and (name == task or name.startswith(f"{task}#")):
-                    yield _Seen(event.at_s, said)
+def _left(wait: Left, task: str, reasons: Reasons) -> Step:
+    return Step(
+        at_s=wait.until_s,
+        what="still waits when the trace ends",
+        node=wait.node,
+        part=wait.part[len(task) + 1 :],
+        waited_s=wait.until_s - wait.since_s,
+        reasons=reasons.of_left(wait),
+    )
 
 
+_PLACES = ("assign", "downlink", "drop")  # decisions that end a task's waiting for one
 _decode = msgspec.json.Decoder(Line).decode
+
+
+def _lines(trace: Trace, task: str) -> Iterator[tuple[Event, list[Event | Order]]]:
+    """Lines that speak of a task or its stages, or of a node that failed, with what they say of the task."""
+    quoted = msgspec.json.encode(task)
+    marks = [quoted, b'[["failed"'] + ([quoted[:-1] + b"#"] if trace.world.pipeline is not None else [])
+    for first, raw in trace.chunks():
+        if any(mark in raw for mark in marks):
+            for number, line in enumerate(raw.splitlines(), first):
+                if any(mark in line for mark in marks):
+                    event, orders = trace.decoded(number, line, _decode)
+                    yield event, [said for said in (event, *orders) if _of(named(said), task, len(marks) > 2)]
+
+
+def _only(event: Event, ours: list[Event | Order], of_bundle: bool) -> list[Event | Order]:
+    """What is said of a task, or of the bundle, where both have the same name: told apart as in `story.py`."""
+    other = ends_bundle(event) and not of_bundle
+    return [said for said in ours if (not other if isinstance(said, End) else _carries_bundle(said) == of_bundle)]
+
+
+def _carries_bundle(said: Event | Order) -> bool:
+    return isinstance(said, Offered) or getattr(said, "what", "") == BUNDLE
+
+
+def _of(name: str, task: str, piped: bool) -> bool:
+    return name == task or (piped and name.rpartition("#")[0] == task)
 
 
 def _decisions(trace: Trace, task: str) -> dict[str, list[float]]:
     """When the scheduler decided about each part of a task; empty where no decisions were kept."""
     found: dict[str, list[float]] = {}
-    try:
-        for at_s, _, decisions in trace.decisions():
+    if trace.keeps_decisions:
+        for at_s, _, decisions in trace.decisions(about=msgspec.json.encode(task)[:-1]):
             for decided in decisions:
-                if isinstance(decided, list) and len(decided) > 1 and str(decided[1]).partition("#")[0] == task:
-                    found.setdefault(str(decided[1]), []).append(at_s)
-    except TraceError:
-        return {}  # schema 3 kept none; then no wait is called the scheduler's
+                placed = isinstance(decided, list) and len(decided) > 1 and decided[0] in _PLACES
+                if placed and isinstance(decided[1], str):
+                    found.setdefault(decided[1], []).append(at_s)
     return found
 
 
-class _Waits:
-    """Why a part of a task waited before it was sent or run."""
-
-    def __init__(self, trace: Trace, decided: dict[str, list[float]], part: str) -> None:
-        self.trace = trace
-        self.decided = decided.get(part, [])
-
-    def before(self, said: Send | Run, since_s: float) -> list[str]:
-        """The reasons, in words."""
-        start_s = said.start_s
-        if start_s - since_s <= INSTANT_S:
-            return []
-        found = []
-        late = [at_s for at_s in self.decided if since_s < at_s <= start_s]
-        if late:
-            found.append(f"the scheduler decided at {late[-1]:.6f} s, {late[-1] - since_s:.6f} s later")
-            since_s = late[-1]
-        if start_s - since_s > INSTANT_S:
-            found += self._processor(said, since_s) if isinstance(said, Run) else self._link(said, since_s)
-        return found
-
-    def _processor(self, run: Run, since_s: float) -> list[str]:
-        others = []
-        for _, _, (_, orders) in self.trace.lines(to_s=run.start_s):
-            others += [
-                o
-                for o in orders
-                if isinstance(o, Run) and o.node == run.node and o.task != run.task and o.finish_s > since_s
-            ]
-        names = ", ".join(each.task for each in others[:3]) + (", ..." if len(others) > 3 else "")
-        return [f"the processor of {run.node} ran {len(others)} others until then: {names}"] if others else [_UNKNOWN]
-
-    def _link(self, send: Send, since_s: float) -> list[str]:
-        plan = self.trace.world.plan
-        contact, found = self._contact(send.contact), []
-        if contact.start_s > since_s:
-            found.append(
-                f"{send.node} and {send.to} had no contact until {contact.start_s:.6f} s{_gaps(plan, contact)}"
-            )
-        others = self._sent_before(send, contact, max(since_s, contact.start_s))
-        if others:
-            size_bytes = sum(each.size_bytes for each in others)
-            found.append(f"the transmitter of {send.node} sent {len(others)} others first, {size_bytes:,} bytes")
-        elif send.start_s - max(since_s, contact.start_s) > INSTANT_S:
-            found.append(f"contacts of {send.node} before were too short for it, or led elsewhere")
-        return found or [_UNKNOWN]
-
-    def _contact(self, number: int) -> Contact:
-        try:
-            return self.trace.world.plan.contacts[number]
-        except IndexError as error:
-            raise TraceError(f"{self.trace.folder}: its world has no contact {number}") from error
-
-    def _sent_before(self, send: Send, contact: Contact, since_s: float) -> list[Send]:
-        found = []
-        for _, _, (_, orders) in self.trace.lines(to_s=send.start_s):
-            for each in orders:
-                if (
-                    isinstance(each, Send)
-                    and each.node == send.node
-                    and since_s < each.free_s <= send.start_s + INSTANT_S
-                ):
-                    other = self._contact(each.contact)
-                    same = other.kind == contact.kind == RADIO or each.to == send.to
-                    if same and (each.task, each.what) != (send.task, send.what):
-                        found.append(each)
-        return found
-
-
-_UNKNOWN = "the trace does not show why"
-
-
-def _gaps(plan: ContactPlan, contact: Contact) -> str:
-    pair = {contact.a, contact.b}
-    for gap in plan.gaps:
-        if {gap.a, gap.b} == pair and gap.stop_s == contact.start_s:
-            return f": {gap.reason.replace('_', ' ')}"
-    return ""
-
-
-def _told(said: object) -> str:
-    if isinstance(said, Captured):
-        return f"captured, {said.task.raw_bytes:,} bytes, {said.task.inferences:,} inferences of {said.task.model}"
-    if isinstance(said, Send):
-        return f"{said.what} sent to {said.to}, {said.size_bytes:,} bytes, due at {said.deliver_s:.6f} s"
-    if isinstance(said, Run):
-        return f"run {said.run} started, until {said.finish_s:.6f} s ({said.basis})"
-    if isinstance(said, Delivered):
-        return f"{said.what} delivered"
-    if isinstance(said, Missed):
-        return f"{said.what} never came{f': {said.why}' if said.why else ''}"
-    if isinstance(said, Finished):
-        answer = said.outcome
-        cloud = f"cloud {answer.cloud_fraction:g}"
-        return f"run {said.run} finished: {answer.label}, {cloud}, {answer.product_bytes:,} bytes"
-    if isinstance(said, Cancel):
-        return f"run {said.run} cancelled"
-    if isinstance(said, Rejected):
-        return f"decision {said.decision} rejected: {said.code}"
-    if isinstance(said, End):
-        return f"{said.how}: {said.reason}"
-    if isinstance(said, NodeFailed):
-        return "node failed"
-    return type(said).__name__.lower()
+def _end_s(trace: Trace) -> float:
+    """The instant of the last line; 0 for a log without one."""
+    blocks = trace.log.index(strict=False) if trace.log.blocked else []
+    if blocks:
+        return blocks[-1].last_s
+    return max((event.at_s for _, _, (event, _) in trace.lines()), default=0.0)
 
 
 def _close(trace: Trace, task: str) -> str:
     """Names like the one asked for."""
-    names = [event.task.id for _, _, (event, _) in trace.lines() if isinstance(event, Captured)]
+    names = [named(event) for _, _, (event, _) in trace.lines() if isinstance(event, Captured | Offered)]
     close = get_close_matches(task, names, 3)
     return f"; did you mean {' or '.join(close)}?" if close else f"; it has {len(names):,}, such as {names[:1]}"

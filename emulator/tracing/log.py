@@ -7,6 +7,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,21 +61,24 @@ class Log:
     def chunks(self, strict: bool = True, from_s: float | None = None, to_s: float | None = None) -> Iterator[Chunk]:
         """The lines, chunk by chunk, checked; of the chunks that meet `from_s` to `to_s` only, if given.
 
+        The next one is unpacked in a thread while this one is used: inflating needs no interpreter lock.
         Raises `TraceError` for damage, or with `strict` false ends there and says so in `missing`.
         """
         if not self.blocked:
             yield from self._plain(strict)
             return
-        blocks = self.index(strict)
-        missing, line = self.missing, 0
+        wanted = list(_within(self.index(strict), from_s, to_s))
+        missing, at = self.missing, 0
         try:
-            with self.path.open("rb") as file:
-                for block in blocks:
-                    if (from_s is None or block.last_s >= from_s) and (to_s is None or block.first_s <= to_s):
-                        yield Chunk(line + 1, unpack(file, block))
-                    line += block.lines
+            with self.path.open("rb") as file, ThreadPoolExecutor(1, "log") as ahead:
+                coming = [ahead.submit(unpack, file, block) for _, block in wanted[:1]]
+                for at, (line, _) in enumerate(wanted):
+                    raw = coming.pop().result()
+                    coming += [ahead.submit(unpack, file, block) for _, block in wanted[at + 1 : at + 2]]
+                    yield Chunk(line + 1, raw)
         except (OSError, Damage) as error:
-            self._damaged(line, os.path.getsize(self.path), block.offset, error, strict)
+            line, offset = (wanted[at][0], wanted[at][1].offset) if wanted else (0, 0)
+            self._damaged(line, os.path.getsize(self.path), offset, error, strict)
             missing = self.missing
         self.missing = missing
 
@@ -109,3 +113,12 @@ class Log:
             raise TraceError(f"{self.path.parent}: {text}") from error
         left_bytes = f"; {size_bytes - offset:,} of its {size_bytes:,} bytes are left out" if self.blocked else ""
         self.missing = text + left_bytes
+
+
+def _within(blocks: list[Block], from_s: float | None, to_s: float | None) -> Iterator[tuple[int, Block]]:
+    """The blocks that meet a stretch of time, each with the number of lines before it."""
+    line = 0
+    for block in blocks:
+        if (from_s is None or block.last_s >= from_s) and (to_s is None or block.first_s <= to_s):
+            yield line, block
+        line += block.lines

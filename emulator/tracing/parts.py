@@ -19,6 +19,8 @@ from emulator.tracing.header import (
 )
 from emulator.version import installed_version
 
+WAITED = "requests and batch jobs have no model: their nodes waited for the computed time, and no host did the work"
+
 
 def header_of(assembled: Assembled, policy: str, engine: str) -> Header:
     """What runs; `events` and `digest` are filled in when the trace is closed."""
@@ -35,11 +37,23 @@ def header_of(assembled: Assembled, policy: str, engine: str) -> Header:
         engine=engine,
         tai_minus_utc_s=tai_minus_utc_s(scenario.epoch),
         scenario_table=msgspec.json.decode(msgspec.json.encode(scenario, order="sorted")),
+        files=list(assembled.loaded.files),
         elements=msgspec.to_builtins(assembled.sky.elements),
-        sources=SOURCES if engine == "live" else {"captures": SOURCES["captures"]},
+        sources=sources_of(assembled, engine),
         versions=versions(),
         host=host(),
     )
+
+
+def sources_of(assembled: Assembled, engine: str) -> dict[str, str]:
+    """Where tasks and bundles come from, and whether a slow system slows them."""
+    workload = assembled.loaded.scenario.workload
+    kind = "captures" if workload is None else f"workload, {workload.arrivals}"
+    found = {kind.partition(",")[0]: SOURCES[kind]}
+    if engine == "live":
+        found |= {"bundles": SOURCES["bundles"]}
+        found |= {"work": WAITED} if assembled.mission is not None and assembled.mission.models else {}
+    return found
 
 
 def footer_of(core: Core, header: Header) -> Footer:

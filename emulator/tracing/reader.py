@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_WORLD_BYTES = 2 << 30
 MOST_HEADER_BYTES = 64 << 20
+_LINES_AT_ONCE = 256  # decoded together, while they are in the processor's cache
 
 Line = tuple[Event, list[Order]]
 
@@ -72,6 +73,12 @@ class Trace:
         """The recorded row of figures, as plain lists and tables."""
         return self._decode("summary.json", self._read("summary.json", MOST_HEADER_BYTES), Any)
 
+    def live(self) -> Any:
+        """What only a live run has, as plain lists and tables; None for a run on the virtual engine."""
+        if not os.path.isfile(self.folder / "live.json"):
+            return None
+        return self._decode("live.json", self._read("live.json", MOST_HEADER_BYTES), Any)
+
     def footer(self) -> Footer | None:
         """The ledger; None in traces of schema 3 and in those that were never closed."""
         if not os.path.isfile(self.folder / "footer.json"):
@@ -93,12 +100,25 @@ class Trace:
         self, from_s: float | None = None, to_s: float | None = None, strict: bool | None = None
     ) -> Iterator[tuple[int, bytes, Line]]:
         """Each line's number from 1, its bytes, and what it says; with instants, those of `from_s` to `to_s`."""
-        decode = msgspec.json.Decoder(Line).decode
+        decoder = msgspec.json.Decoder(Line)
         for first, raw in self.chunks(from_s, to_s, strict):
-            for number, line in enumerate(raw.splitlines(keepends=True), first):
-                said = self.decoded(number, line, decode)
-                if (from_s is None or said[0].at_s >= from_s) and (to_s is None or said[0].at_s <= to_s):
-                    yield number, line, said
+            lines = raw.splitlines(keepends=True)
+            for start in range(0, len(lines), _LINES_AT_ONCE):
+                part, before = lines[start : start + _LINES_AT_ONCE], first + start
+                for number, said in enumerate(self._decoded_together(before, part, decoder), before):
+                    if (from_s is None or said[0].at_s >= from_s) and (to_s is None or said[0].at_s <= to_s):
+                        yield number, part[number - before], said
+
+    def _decoded_together(self, first: int, lines: list[bytes], decoder: Any) -> Iterable[Line]:
+        """What lines say: all at once, which is quicker, or one by one up to that which is no record."""
+        raw = b"".join(lines)
+        try:
+            said: list[Line] = decoder.decode_lines(raw) if len(raw) <= MOST_LINE_BYTES else []
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            said = []
+        if len(said) == len(lines):
+            return said
+        return (self.decoded(number, line, decoder.decode) for number, line in enumerate(lines, first))
 
     def decoded(self, number: int, line: bytes, decode: Any) -> Any:
         """What a line says. Raises `TraceError` with its number."""
@@ -109,15 +129,27 @@ class Trace:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.folder}: line {number} is no record: {error}") from error
 
-    def decisions(self) -> Iterator[tuple[float, str, list[Any]]]:
-        """Every answer of the scheduler: instant, trigger, decisions. Raises `TraceError` where none were kept."""
-        path = self.folder / DECISIONS
-        if not path.is_file():
+    @property
+    def keeps_decisions(self) -> bool:
+        """Whether the scheduler's answers lie beside the log, as they do from schema 4 on."""
+        return (self.folder / DECISIONS).is_file()
+
+    def decisions(
+        self, from_s: float | None = None, to_s: float | None = None, about: bytes = b""
+    ) -> Iterator[tuple[float, str, list[Any]]]:
+        """Answers of the scheduler: instant, trigger, decisions; with `about`, those whose line holds these bytes.
+
+        Raises `TraceError` where none were kept.
+        """
+        if not self.keeps_decisions:
             raise TraceError(f"{self.folder}: no {DECISIONS}: traces keep decisions from schema 4 on; record it again")
         decode = msgspec.json.Decoder(tuple[float, str, list[Any]]).decode
-        for first, raw in Log(path).chunks(self.closed):
-            for number, line in enumerate(raw.splitlines(), first):
-                yield self.decoded(number, line, decode)
+        for first, raw in Log(self.folder / DECISIONS).chunks(self.closed, from_s, to_s):
+            for number, line in enumerate(raw.splitlines() if about in raw else (), first):
+                if about in line:
+                    said = self.decoded(number, line, decode)
+                    if (from_s is None or said[0] >= from_s) and (to_s is None or said[0] <= to_s):
+                        yield said
 
     def arrow(self, table: str, **span_s: float) -> "pyarrow.Table":
         """A table of the trace (`emulator.tracing.tables.TABLES`) as Arrow; needs the extra `parquet`."""

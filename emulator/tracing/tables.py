@@ -1,144 +1,197 @@
-"""Tables of a trace: what happened, a row each, missing values as None, never 0 or -1; units in the names of columns.
+"""Tables of a trace: what happened, a row each, missing values as None; `columns.py` names the columns.
 
-Times are seconds after the scenario's epoch. A column is a list; `columns` reads the log once for all of them.
+Rows come as the log is read, once for all tables that are asked for, and memory holds only what is under way. A row of
+`tasks`, `hops`, `runs` or `bundles` comes when it has ended; what never did comes last. `contacts` are the plan's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from emulator.events import Captured, Delivered, Event, Finished, Missed
-from emulator.orders import Cancel, End, Order, Run, Send
+from emulator.errors import BadInput
+from emulator.events import Captured, Event, Offered
+from emulator.orders import Order
+from emulator.tracing.columns import TABLES
 from emulator.tracing.reader import Trace
-from emulator.world import SATELLITE
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
+from emulator.tracing.telling import damage, telling
+from emulator.version import installed_version
+from links.contacts import Contact
+from workloads.tasks import Outcome
 
-FACTS = {"line": "int", "at_s": "float", "kind": "str", "node": "str", "task": "str", "orders": "int"}
-TASKS = {
-    "task": "str", "node": "str", "captured_s": "float", "sent_s": "float", "started_s": "float",
-    "finished_s": "float", "delivered_s": "float", "ended_s": "float", "how": "str", "reason": "str", "ran_on": "str",
-    "raw_bytes": "int", "model": "str", "inferences": "int", "deadline_s": "float", "priority": "int",
-}  # fmt: skip
-HOPS = {
-    "task": "str", "what": "str", "from_node": "str", "to_node": "str", "contact": "int", "size_bytes": "int",
-    "start_s": "float", "free_s": "float", "due_s": "float", "delivered_s": "float",
-}  # fmt: skip
-RUNS = {
-    "task": "str", "node": "str", "run": "int", "basis": "str", "start_s": "float", "due_s": "float",
-    "finished_s": "float", "label": "str", "product_bytes": "int",
-}  # fmt: skip
-DECISIONS = {"at_s": "float", "trigger": "str", "kind": "str", "task": "str", "to_node": "str", "reason": "str"}
-CONTACTS = {"contact": "int", "a": "str", "b": "str", "kind": "str", "start_s": "float", "stop_s": "float"}
-TABLES: dict[str, dict[str, str]] = {
-    "tasks": TASKS, "hops": HOPS, "runs": RUNS, "facts": FACTS, "decisions": DECISIONS, "contacts": CONTACTS,
-}  # fmt: skip
-
+Cells = tuple[Any, ...]
 Row = dict[str, Any]
+
+SCENES = "what scenes show is synthetic: procedural tiles stand for them (docs/model.md)"
+LISTED = "tasks come when the scenario's [workload] list has them; their data and answers are synthetic (docs/model.md)"
+_OF_RECORDS = frozenset({"tasks", "hops", "runs", "bundles", "facts"})
 
 
 def rows(trace: Trace, table: str, from_s: float | None = None, to_s: float | None = None) -> list[Row]:
-    """All rows of a table, of what lies between two instants if given. Raises `TraceError` for a damaged trace."""
-    makers: dict[str, Callable[[], Iterator[Row]]] = {
-        "facts": lambda: fact_rows(trace, from_s, to_s),
-        "decisions": lambda: (row for row in _decisions(trace) if _within(row["at_s"], from_s, to_s)),
-        "contacts": lambda: _contacts(trace),
-    }
-    if table in makers:
-        return list(makers[table]())
-    gathered = Gathered(trace)
-    for _, _, (event, orders) in trace.lines(from_s, to_s):
-        gathered.take(event, orders)
-    found: dict[str, list[Row]] = {"tasks": list(gathered.tasks.values()), "hops": gathered.hops, "runs": gathered.runs}
-    return found[table]
+    """All rows of a table. Raises `TraceError` for a damaged trace, `BadInput` for a table that there is not."""
+    names = [column.name for column in columns_of(table)]
+    return [dict(zip(names, cells, strict=True)) for _, cells in stream(trace, [table], from_s, to_s)]
 
 
-def fact_rows(trace: Trace, from_s: float | None = None, to_s: float | None = None) -> Iterator[Row]:
-    """A row for every fact."""
-    for number, _, (event, orders) in trace.lines(from_s, to_s):
-        kind = str(event.__struct_config__.tag)
-        task = event.task.id if isinstance(event, Captured) else getattr(event, "task", None)
-        yield dict(zip(FACTS, (number, event.at_s, kind, event.node or None, task, len(orders)), strict=True))
+def columns_of(table: str) -> Any:
+    """The columns of a table. Raises `BadInput` for one that there is not."""
+    if table not in TABLES:
+        raise BadInput(f"there is no table {table[:64]!r} in a trace; there are {', '.join(TABLES)}")
+    return TABLES[table]
 
 
-class Gathered:
-    """Tasks, hops and runs, gathered from the lines of a log."""
+def there(trace: Trace) -> list[str]:
+    """The tables that a trace can give: schema 3 kept no decisions."""
+    return [table for table in TABLES if table != "decisions" or trace.keeps_decisions]
 
-    def __init__(self, trace: Trace) -> None:
-        self.tasks: dict[str, Row] = {}
-        self.hops: list[Row] = []
-        self.runs: list[Row] = []
-        self._flying: dict[tuple[str, str], Row] = {}
-        self._running: dict[tuple[str, int], Row] = {}
-        self._satellites = {node.name for node in trace.world.nodes if node.kind == SATELLITE}
 
-    def take(self, event: Event, orders: list[Order]) -> None:
-        """Take one line."""
+def stream(
+    trace: Trace, tables: Collection[str], from_s: float | None = None, to_s: float | None = None
+) -> Iterator[tuple[str, Cells]]:
+    """(table, cells) of each row, all tables in one pass over the log; with instants, of what lies between them.
+
+    A task belongs to the span in which it was captured, a message or run to that in which it began, a bundle to that
+    in which it was offered; their rows tell all that came of them, later too. A contact belongs to each that it meets.
+    """
+    if set(tables) & _OF_RECORDS:
+        sink = _Rows(tables, from_s, to_s)
+        with damage(trace):
+            for _ in telling(trace, sink, sink.line if "facts" in tables else None, from_s, to_s):
+                if sink.ended:
+                    yield from sink.ended
+                    sink.ended.clear()
+    if "contacts" in tables:
+        with damage(trace):
+            for number, contact in enumerate(trace.world.plan.contacts):
+                if (from_s is None or contact.stop_s >= from_s) and (to_s is None or contact.start_s <= to_s):
+                    yield "contacts", contact_cells(number, contact)
+    if "decisions" in tables:
+        for cells in _decisions(trace, from_s, to_s):
+            yield "decisions", cells
+
+
+class _Rows(Sink):
+    """Makes cells of what has ended, of the tables that are wanted and what began in the span."""
+
+    def __init__(self, tables: Collection[str], from_s: float | None, to_s: float | None) -> None:
+        self.ended: list[tuple[str, Cells]] = []
+        self._tasks, self._hops, self._runs, self._bundles = (
+            name in tables for name in ("tasks", "hops", "runs", "bundles")
+        )
+        self._from_s, self._to_s = from_s, to_s
+
+    def task(self, task: TaskRecord) -> None:
+        if self._tasks:
+            self.ended.append(("tasks", task_cells(task)))
+
+    def hop(self, hop: HopRecord) -> None:
+        if self._hops and (self._to_s is None or hop.order.start_s <= self._to_s):
+            self.ended.append(("hops", hop_cells(hop)))
+
+    def run(self, run: RunRecord) -> None:
+        if self._runs and (self._to_s is None or run.order.start_s <= self._to_s):
+            self.ended.append(("runs", run_cells(run)))
+
+    def bundle(self, bundle: BundleRecord) -> None:
+        if self._bundles:
+            self.ended.append(("bundles", bundle_cells(bundle)))
+
+    def line(self, number: int, event: Event, orders: list[Order]) -> None:
+        """A row of `facts`."""
+        name = getattr(event, "task", None)
         if isinstance(event, Captured):
-            task = event.task
-            self.tasks[task.id] = dict.fromkeys(TASKS) | {
-                "task": task.id, "node": task.node, "captured_s": event.at_s, "raw_bytes": task.raw_bytes,
-                "model": task.model, "inferences": task.inferences, "deadline_s": task.deadline_s,
-                "priority": task.priority,
-            }  # fmt: skip
-        elif isinstance(event, Delivered | Missed):
-            hop = self._flying.get((event.task, event.what))
-            if hop is not None and hop["to_node"] == event.node:
-                del self._flying[event.task, event.what]
-                hop["delivered_s"] = event.at_s if isinstance(event, Delivered) else None
-        elif isinstance(event, Finished):
-            run = self._running.pop((event.task, event.run), None)
-            if run is not None:
-                outcome = event.outcome
-                run.update(finished_s=event.at_s, label=outcome.label, product_bytes=outcome.product_bytes)
-                row = self.scene(event.task)
-                if row is not None:
-                    row.update(finished_s=event.at_s, ran_on=event.node)
-        for order in orders:
-            self._order(event.at_s, order)
-
-    def scene(self, task: str) -> Row | None:
-        """The row of a task, or of the scene of which it is a stage; None for a bundle."""
-        return self.tasks.get(task) or self.tasks.get(task.rpartition("#")[0])
-
-    def _order(self, at_s: float, order: Order) -> None:
-        if isinstance(order, Send):
-            values = (order.task, order.what, order.node, order.to, order.contact, order.size_bytes)
-            times_s = (order.start_s, order.free_s, order.deliver_s, None)
-            hop = dict(zip(HOPS, (*values, *times_s), strict=True))
-            self.hops.append(hop)
-            self._flying[order.task, order.what] = hop
-            row = self.scene(order.task)
-            if row is not None and row["sent_s"] is None:
-                row["sent_s"] = order.start_s
-        elif isinstance(order, Run):
-            named = (order.task, order.node, order.run, order.basis)
-            run = dict(zip(RUNS, (*named, order.start_s, order.finish_s, None, None, None), strict=True))
-            self.runs.append(run)
-            self._running[order.task, order.run] = run
-            row = self.scene(order.task)
-            if row is not None and row["started_s"] is None:
-                row["started_s"] = order.start_s
-        elif isinstance(order, Cancel):
-            self._running.pop((order.task, order.run), None)
-        elif isinstance(order, End):
-            row = self.tasks.get(order.task)
-            if row is not None:
-                delivered_s = at_s if order.how == "done" else None
-                row.update(how=order.how, reason=order.reason, ended_s=at_s, delivered_s=delivered_s)
+            name = event.task.id
+        elif isinstance(event, Offered):
+            name = event.bundle.id
+        kind = event.__struct_config__.tag
+        self.ended.append(("facts", (number, event.at_s, kind, event.node or None, name, len(orders))))
 
 
-def _decisions(trace: Trace) -> Iterator[Row]:
-    for at_s, trigger, decisions in trace.decisions():
+def task_cells(record: TaskRecord) -> Cells:
+    """A row of `tasks`."""
+    task = record.task
+    return (
+        task.id, task.node, task.model, task.priority, task.raw_bytes, task.inferences, record.deadline_s, task.at_s,
+        record.sent_s, record.result_sent_s, record.started_s, record.finished_s, record.delivered_s, record.ended_s,
+        record.how, record.reason, record.runs, record.ran_on, *_said(record.outcome),
+    )  # fmt: skip
+
+
+def hop_cells(hop: HopRecord) -> Cells:
+    """A row of `hops`."""
+    order = hop.order
+    return (
+        order.task, order.what, order.node, order.to, order.contact, order.size_bytes, order.start_s, order.free_s,
+        order.deliver_s, hop.delivered_s, hop.ended_s, hop.how,
+    )  # fmt: skip
+
+
+def run_cells(run: RunRecord) -> Cells:
+    """A row of `runs`."""
+    order = run.order
+    finished_s = run.ended_s if run.outcome is not None else None
+    return (
+        order.task, order.run, order.node, order.start_s, order.finish_s, finished_s, run.ended_s, run.how,
+        order.basis, *_said(run.outcome),
+    )  # fmt: skip
+
+
+def bundle_cells(record: BundleRecord) -> Cells:
+    """A row of `bundles`."""
+    bundle = record.bundle
+    return (
+        bundle.id, bundle.source, bundle.target, bundle.priority, bundle.size_bytes, record.offered_s, record.sent_s,
+        record.delivered_s, record.ended_s, record.how, record.reason,
+    )  # fmt: skip
+
+
+def contact_cells(number: int, contact: Contact) -> Cells:
+    """A row of `contacts`."""
+    ranges_m = [None, None] if not any(contact.range_m) else [min(contact.range_m), max(contact.range_m)]
+    ends_s = [min(contact.start_s + k * contact.step_s, contact.stop_s) for k in range(len(contact.bits_per_s) + 1)]
+    bits = sum(rate * (ends_s[k + 1] - ends_s[k]) for k, rate in enumerate(contact.bits_per_s))
+    return (
+        number, contact.a, contact.b, contact.kind, contact.start_s, contact.stop_s, *ranges_m,
+        min(contact.delay_ab_s), max(contact.delay_ab_s), min(contact.bits_per_s), max(contact.bits_per_s), bits / 8.0,
+    )  # fmt: skip
+
+
+def _said(outcome: Outcome | None) -> Cells:
+    return (None, None, None) if outcome is None else (outcome.label, outcome.cloud_fraction, outcome.product_bytes)
+
+
+def _decisions(trace: Trace, from_s: float | None, to_s: float | None) -> Iterator[Cells]:
+    for at_s, trigger, decisions in trace.decisions(from_s, to_s):
         for decided in decisions:
             kind, *rest = decided if isinstance(decided, list) and len(decided) > 1 else ["?", None, None]
-            to_node = rest[1] if kind in ("assign", "downlink") else None
-            reason = rest[1] if kind == "drop" else None
+            wake_s = rest[0] if kind == "wake" and isinstance(rest[0], int | float) else None
             task = None if kind == "wake" else rest[-1] if kind == "?" else rest[0]
-            yield dict(zip(DECISIONS, (at_s, trigger, kind, task or None, to_node, reason), strict=True))
+            to_node = rest[1] if kind in ("assign", "downlink") and len(rest) > 1 else None
+            reason = rest[1] if kind == "drop" and len(rest) > 1 else None
+            yield at_s, trigger, _text(kind), _text(task), _text(to_node), _text(reason), wake_s
 
 
-def _contacts(trace: Trace) -> Iterator[Row]:
-    for number, each in enumerate(trace.world.plan.contacts):
-        yield dict(zip(CONTACTS, (number, each.a, each.b, each.kind, each.start_s, each.stop_s), strict=True))
+def _text(value: object) -> str | None:
+    """A name that a scheduler gave; what is of another type, as Python writes it: it was rejected."""
+    return None if value is None or value == "" else value if isinstance(value, str) else str(value)[:64]
 
 
-def _within(at_s: float, from_s: float | None, to_s: float | None) -> bool:
-    return (from_s is None or at_s >= from_s) and (to_s is None or at_s <= to_s)
+def about_trace(trace: Trace) -> dict[str, str]:
+    """What every table and export says of the run it came from."""
+    header = trace.header
+    return {
+        "orbitmesh": installed_version(),
+        "scenario": header.scenario,
+        "scenario_sha256": header.scenario_sha256,
+        "policy": header.policy,
+        "engine": header.engine,
+        "seed": str(header.seed),
+        "epoch_utc": header.epoch,
+        "digest": header.digest,
+        "instants": "seconds after epoch_utc, leap seconds counted",
+        "synthetic": synthetic(trace),
+    }
+
+
+def synthetic(trace: Trace) -> str:
+    """What of a run is no measurement of anything."""
+    return LISTED if (trace.header.scenario_table or {}).get("workload") is not None else SCENES

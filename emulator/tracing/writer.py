@@ -149,9 +149,15 @@ class TraceWriter:
         if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
             raise TraceError(f"--out: {partial} is in the way: a trace would grow there; remove it")
         if partial.is_dir() and not self.resume and any(partial.iterdir()):
-            text = "--resume goes on with it, removing the folder forgets it"
-            raise TraceError(f"--out: an interrupted run has left {partial}: {text}")
+            raise TraceError(f"--out: an interrupted run has left {partial}: {self._what_to_do()}")
         partial.mkdir(exist_ok=True)
+
+    def _what_to_do(self) -> str:
+        with suppress(TraceError):
+            header = self._left_header()
+            if header is not None and header.engine == "live":
+                return "a live run cannot be resumed; move the folder (report and replay open it) or remove it"
+        return "--resume goes on with it, removing the folder forgets it"
 
     def _left_header(self) -> Header | None:
         try:

@@ -150,7 +150,7 @@ def number_of(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if value - value != 0.0 or "_" in text:  # not for infinities and NaN
+    if value - value != 0.0 or "_" in text or not text.isascii():  # not for infinities, NaN, digits of other scripts
         raise EphemerisError(f"{where}: {text[:40]!r} is no number")
     return value
 

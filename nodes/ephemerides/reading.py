@@ -22,8 +22,8 @@ def is_ephemeris(path: Path | str) -> bool:
     """Whether a file begins as an ephemeris does, or is a folder; False where it cannot be read."""
     file = Path(path)
     try:
-        if file.is_dir():
-            return True
+        if not file.is_file():  # not a pipe, which would be waited for without end
+            return file.is_dir()
         with file.open("rb") as stream:
             return _form(stream.read(4096).decode("utf-8", "replace")) != ""
     except OSError:
@@ -53,8 +53,8 @@ def digest(path: Path | str) -> str:
     given = Path(path)
     try:
         if not given.is_dir():
-            return sha256(given.read_bytes()).hexdigest()
-        lines = [f"{sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in _files(given)]
+            return sha256(_bytes(given)).hexdigest()
+        lines = [f"{sha256(_bytes(each)).hexdigest()}  {each.name}\n" for each in _files(given)]
     except OSError as error:
         raise EphemerisError(f"{given}: cannot be read: {error.strerror or error}") from None
     return sha256("".join(lines).encode()).hexdigest()
@@ -79,13 +79,18 @@ def _files(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
 
 
+def _bytes(file: Path) -> bytes:
+    """The whole file, bounded; raises EphemerisError for a pipe, which would be waited for without end, OSError."""
+    if not file.is_file():
+        raise EphemerisError(f"{file}: no such file")
+    if file.stat().st_size > MAX_BYTES:
+        raise EphemerisError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
+    return file.read_bytes()
+
+
 def _read_file(file: Path, assume: Interpolation | None) -> list[TabulatedOrbit]:
     try:
-        if not file.is_file():
-            raise EphemerisError(f"{file}: no such file")
-        if file.stat().st_size > MAX_BYTES:
-            raise EphemerisError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
-        text = file.read_bytes().decode("utf-8-sig")
+        text = _bytes(file).decode("utf-8-sig")
     except OSError as error:
         raise EphemerisError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

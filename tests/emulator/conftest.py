@@ -193,7 +193,7 @@ def lab() -> Lab:
 class Held:
     """What `emulator.trace.Trace` offers to whoever exports it, of a run that was just made."""
 
-    closed, missing, folder = True, "", Path("by-hand")
+    closed, missing, folder, keeps_decisions = True, "", Path("by-hand"), False
 
     def __init__(self, sim: Sim) -> None:
         self.sim, self.world = sim, sim.core.world
@@ -202,9 +202,10 @@ class Held:
             epoch="2025-10-03T16:00:00Z", policy="mesh", seed=1, engine="virtual", digest=sim.digest,
         )  # fmt: skip
 
-    def lines(self) -> Iterator[tuple[int, bytes, Line]]:
+    def lines(self, from_s: float | None = None) -> Iterator[tuple[int, bytes, Line]]:
         for number, line in enumerate(self.sim.lines, 1):
-            yield number, b"", line
+            if from_s is None or line[0].at_s >= from_s:
+                yield number, b"", line
 
 
 @pytest.fixture(scope="session")

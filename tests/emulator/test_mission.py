@@ -156,9 +156,10 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
         assemble(loaded, ["onboard"])
 
 
-def test_a_live_run_refuses_requests_for_which_there_is_no_file() -> None:
-    with pytest.raises(ScenarioError, match="a live run can only do scenes"):
-        assemble(load("azure-llm-replay"), ["onboard"], infer=False)
+def test_a_live_run_is_given_the_same_requests_as_a_virtual_one() -> None:
+    live, virtual = (assemble(load("azure-llm-replay", duration_s=60.0), ["onboard"], infer=i) for i in (False, True))
+    assert captured(live) == captured(virtual)
+    assert live.world == virtual.world
 
 
 def test_the_lists_that_ship() -> None:

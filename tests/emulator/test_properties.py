@@ -4,9 +4,12 @@ Worlds are drawn: 2 to 6 satellites, 1 or 2 stations, contacts, tasks and faults
 or one that decides at random, badly at times. No two instants that are drawn are the same.
 """
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from itertools import combinations
 from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,7 +32,7 @@ from emulator.ledger import counts
 from emulator.orders import Cancel, End, Run, Send
 from emulator.recorder import Recorder
 from emulator.replay import replay
-from emulator.report import summarise
+from emulator.report import Row, summarise
 from emulator.schedulers import SHIPPED, load
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.virtual import run
@@ -313,23 +316,53 @@ def test_a_node_that_nobody_meets_changes_nothing(lab, case, first) -> None:
     assert alone.digest == beside.digest
 
 
-@IN_FOLDER
-@given(cases())
-def test_what_is_recorded_replays(lab, tmp_path_factory, case) -> None:
-    folder = tmp_path_factory.mktemp("drawn") / "run"
+def record(lab: Any, folder: Path, case: Case, block_lines: int = 8) -> Row:
+    """Run it and keep its trace, in blocks of so many lines; returns its figures."""
     core = Core(case.world, case.scheduler())
     with TraceWriter(folder) as writer:
-        recorder = Recorder(core, writer.write)
+        recorder = Recorder(core, writer.write, None, block_lines)
         run(recorder, case.facts, DURATION_S, lab.infer)
         digest = recorder.digest()
         header = Header(
             schema=SCHEMA, orbitmesh="0", created_utc="", scenario="drawn", scenario_sha256="", epoch="",
             policy=case.policy, seed=case.seed, engine="virtual", events=recorder.events, digest=digest,
         )  # fmt: skip
-        writer.close(header, case.world, summarise(core, case.policy, digest))
+        row = summarise(core, case.policy, digest)
+        writer.close(header, case.world, row)
+    return row
+
+
+@IN_FOLDER
+@given(cases(), st.integers(1, 20))
+def test_what_is_recorded_replays(lab, tmp_path_factory, case, block_lines) -> None:
+    folder = tmp_path_factory.mktemp("drawn") / "run"
+    row = record(lab, folder, case, block_lines)
     found, again = replay(Trace(folder), case.scheduler())
-    assert (found.matches, found.digest) == (True, digest)
-    assert summarise(again, case.policy, digest) == summarise(core, case.policy, digest)
+    assert (found.matches, found.digest) == (True, row.digest)
+    assert summarise(again, case.policy, row.digest) == row
+
+
+@IN_FOLDER
+@given(cases(), st.integers(1, 20), st.floats(0.0, 1.0), st.booleans())
+def test_what_is_left_of_a_log_that_was_cut_anywhere_replays(
+    lab, tmp_path_factory, case, block_lines, share, at_line
+) -> None:
+    folder = tmp_path_factory.mktemp("drawn") / "run"
+    record(lab, folder, case, block_lines)
+    log, header = folder / "events.jsonl.gz", folder / "header.json"
+    lines = gzip.decompress(log.read_bytes()).splitlines(keepends=True)
+    header.write_bytes(msgspec.json.encode(msgspec.json.decode(header.read_bytes()) | {"events": 0, "digest": ""}))
+    if at_line:
+        log.write_bytes(gzip.compress(b"".join(lines[: round(share * len(lines))])))
+    else:
+        log.write_bytes(log.read_bytes()[: round(share * log.stat().st_size)])
+    found, core = replay(Trace(folder), case.scheduler())
+    assert found.matches
+    assert found.missing
+    assert found.events == round(share * len(lines)) if at_line else found.events <= len(lines)
+    assert found.digest == found.recorded_digest == sha256(b"".join(lines[: found.events])).hexdigest()
+    total = counts(core)
+    assert total.captured == total.done + total.dropped + total.lost + total.pending
 
 
 @DRAWN

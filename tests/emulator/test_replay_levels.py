@@ -1,5 +1,8 @@
 """Each level of replay keeps what it says: the same inputs and scheduler give the same bytes, else the rest differs."""
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,18 +13,21 @@ from hypothesis import strategies as st
 from emulator.core import Core
 from emulator.decision_log import DecisionLog, read, written
 from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt
-from emulator.errors import TraceError
+from emulator.errors import MeasuredError, TraceError
 from emulator.events import Captured, ContactClosed, ContactOpened, Finished, NodeFailed, NodeRecovered
+from emulator.measured_runs import RunTimes
 from emulator.orders import Run
 from emulator.recorder import Recorder
+from emulator.replay import replay
 from emulator.report import summarise
-from emulator.rerun import rerun
+from emulator.rerun import LEVELS, rerun
 from emulator.rerun_inputs import Inputs
 from emulator.schedulers import load
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing.tables import rows
 from emulator.virtual import run
 from nodes.processor import Processor
+from workloads.tasks import Task
 
 GIVEN = (Captured, ContactOpened, ContactClosed, NodeFailed, NodeRecovered)
 
@@ -51,14 +57,14 @@ class Odd:
                     yield Preempt(task.id)
 
 
-def record(lab, folder: Path, scheduler, policy: str) -> Trace:
+def record(lab, folder: Path, scheduler, policy: str, processors: dict[str, Processor] | None = None) -> Trace:
     contacts = [
         lab.laser("A", "B", 0.5, 30.0),
         lab.laser("B", "C"),
         lab.radio("B", "G", 5.0, 60.0),
         lab.radio("C", "H"),
     ]
-    world = lab.world(contacts)
+    world = lab.world(contacts, specs={name: {"processor": each} for name, each in (processors or {}).items()})
     tasks = [lab.task(f"{n:02d}", 0.375 * n, "ABC"[n % 3], work_s=2.0, tile=int(n % 4 == 1)) for n in range(24)]
     faults = [NodeFailed(4.0, "C"), NodeRecovered(8.0, "C")]
     answers = DecisionLog()
@@ -170,13 +176,142 @@ def test_measured_times_are_those_of_the_measured_run(lab, recorded, tmp_path) -
     assert set(finished) == {4.0}
 
 
-def test_a_span_of_the_inputs_holds_what_was_captured_in_it(recorded, tmp_path) -> None:
-    again(recorded, tmp_path / "span", "inputs", load("mesh", lambda: 0.0), from_s=2.0, to_s=5.0)
-    tasks = rows(Trace(tmp_path / "span"), "tasks")
-    assert [row["task"] for row in tasks] == [
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_span_of_a_run_holds_what_was_captured_in_it(recorded, tmp_path, level) -> None:
+    scheduler = None if level == "decisions" else load("mesh", lambda: 0.0)
+    found = again(recorded, tmp_path / "span", level, scheduler, from_s=2.0, to_s=5.0)
+    span = Trace(tmp_path / "span")
+    assert {row["task"] for row in rows(span, "tasks")} == {
         row["task"] for row in rows(recorded, "tasks") if 2.0 <= row["captured_s"] <= 5.0
-    ]
-    assert Trace(tmp_path / "span").world.settings.duration_s == 5.0
+    }
+    assert span.world.settings.duration_s == 5.0
+    assert span.header.replay_of["from_s"] == "2.0"
+    assert not found.matches
+    assert found.row.tasks.captured == 8  # 0.375 s apart: from 2.25 s to 4.875 s
+
+
+def test_an_exact_replay_of_a_span_compares_only_there(recorded) -> None:
+    found, core = replay(recorded, load("mesh", lambda: 0.0), from_s=2.0, to_s=5.0)
+    within = [raw for _, raw, (event, _) in recorded.lines() if 2.0 <= event.at_s <= 5.0]
+    assert (found.matches, found.events) == (True, len(within))
+    assert found.digest == found.recorded_digest == hashlib.sha256(b"".join(within)).hexdigest()
+    assert core.now_s <= 5.0
+
+
+def quick(recorded, lab) -> Processor:
+    return msgspec.structs.replace(lab.cpu, name="quick", peak_ops_per_s={"int8": 4e9})
+
+
+def test_a_time_that_the_budget_does_not_allow_is_named_and_nothing_is_written(lab, recorded, tmp_path) -> None:
+    """0.5 s for 2e9 operations on a processor of 1e9 operations a second."""
+    again(recorded, tmp_path / "quick", "inputs", load("mesh", lambda: 0.0), processor=quick(recorded, lab))
+    told = (
+        r"task \d\d: its run took 0\.5 s in \S*quick, but 2e\+09 operations take 2 s at least on [ABC], whose "
+        r"processor 'cpu' has a peak of 1e\+09 ops/s in int8: .* --processor, or times of this one with --measured"
+    )
+    with pytest.raises(MeasuredError, match=told):
+        again(recorded, tmp_path / "out", "measured", load("mesh", lambda: 0.0), measured=Trace(tmp_path / "quick"))
+    assert [path.name for path in tmp_path.iterdir()] == ["quick"]
+    found = again(
+        recorded, tmp_path / "out", "measured", load("mesh", lambda: 0.0), measured=Trace(tmp_path / "quick"),
+        processor=quick(recorded, lab),
+    )  # fmt: skip
+    assert found.runs_modelled == 0
+    assert found.digest == Trace(tmp_path / "quick").header.digest
+
+
+def test_what_ran_on_the_ground_says_nothing_of_satellites(lab, tmp_path) -> None:
+    """The stations are four times as quick; times of theirs on satellites would be beyond the satellites' budget."""
+    fast = msgspec.structs.replace(lab.cpu, name="fast", peak_ops_per_s={"int8": 4e9})
+    down = record(lab, tmp_path / "down", load("bent-pipe", lambda: 0.0), "bent-pipe", {"G": fast, "H": fast})
+    assert {row["node"] for row in rows(down, "runs")} == {"G", "H"}
+    inputs = Inputs(down, lab.infer)
+    found = again(down, tmp_path / "up", "measured", load("onboard", lambda: 0.0), inputs=inputs)
+    assert found.runs_measured == 0
+    assert found.runs_modelled == len(rows(Trace(tmp_path / "up"), "runs")) > 0
+
+
+def test_the_time_of_a_batch_is_of_that_batch_only() -> None:
+    times = RunTimes({"A": "satellite"})
+    first = [Run("A", "a", 1, 0.0, 3.0), Run("A", "b", 2, 0.0, 3.0), Run("A", "c", 3, 9.0, 10.0)]
+    times.begin(first)
+    tasks = {name: Task(name, 0.0, "A", 0, "m", 5, 0, 1e9, 0) for name in "abcd"}
+    for each in first:
+        times.finish(each.finish_s, "A", each.run, tasks[each.task])
+    pair = frozenset("ab")
+    assert [times.duration_s(tasks[name], "A", pair) for name in "ab"] == [3.0, 3.0]
+    assert times.duration_s(tasks["a"], "A", frozenset("ac")) is None
+    assert times.duration_s(tasks["a"], "A", frozenset("a")) == 1.0  # as the one alike that ran alone
+    assert times.duration_s(tasks["d"], "A", frozenset("d")) == 1.0
+    assert times.duration_s(tasks["d"], "G", frozenset("d")) is None
+
+
+COUNTED = {
+    "counters": {"A": "RAPL: package-0"}, "uncounted": {}, "idle_power_w": 5.0, "host_j": 100.0,
+    "works": [
+        {"node": node, "model": "m", "runs": 3, "host_s": 4.0, "counted": 2, "counted_s": 2.0, "energy_j": energy_j}
+        for node, energy_j in (("A", 20.0), ("B", 40.0))
+    ],
+}  # fmt: skip
+
+
+def with_energy(trace: Trace, folder: Path, **changed) -> Trace:
+    """A copy of a trace in which a host has measured power: on A 10 W, on B 20 W, 15 W on all, 5 W idle."""
+    shutil.copytree(trace.folder, folder)
+    (folder / "live.json").write_text(json.dumps({"energy": COUNTED | changed}))
+    return Trace(folder)
+
+
+def test_measured_power_takes_the_place_of_the_modelled(lab, recorded, tmp_path) -> None:
+    """C, whose power nobody measured, draws what satellites drew on average; stations stay as they were modelled."""
+    metered = with_energy(recorded, tmp_path / "metered")
+    found = again(metered, tmp_path / "out", "measured", load("mesh", lambda: 0.0))
+    assert found.digest == recorded.header.digest  # only joules differ
+    again_ = Trace(tmp_path / "out")
+    processors = {node.name: node.processor for node in again_.world.nodes}
+    assert {name: spec.busy_power_w for name, spec in processors.items()} == {
+        "A": 10.0, "B": 20.0, "C": 15.0, "G": 110.0, "H": 110.0,
+    }  # fmt: skip
+    core = replay(again_, load("mesh", lambda: 0.0))[1]
+    busy_s = {name: node.budget.busy_s for name, node in core.nodes.items()}
+    assert found.row.energy.orbit_compute_j == pytest.approx(5 * busy_s["A"] + 15 * busy_s["B"] + 10 * busy_s["C"])
+    assert found.power_from.startswith(f"measured in {metered.folder} (RAPL: package-0): satellites 15 W, idle 5 W")
+
+
+def test_a_replay_at_measured_power_replays_exactly(recorded, tmp_path) -> None:
+    again(with_energy(recorded, tmp_path / "metered"), tmp_path / "out", "measured", load("mesh", lambda: 0.0))
+    found, _ = replay(Trace(tmp_path / "out"), load("mesh", lambda: 0.0))
+    assert (found.matches, found.mismatch) == (True, "")
+
+
+@pytest.mark.parametrize("changed", [{"idle_power_w": None}, {"idle_power_w": 50.0}, {"remote": ["B"]}])
+def test_energy_above_an_idle_that_cannot_be_told_is_not_told(recorded, tmp_path, changed) -> None:
+    """Not measured; more than what working draws; of another host than some node's."""
+    metered = with_energy(recorded, tmp_path / "metered", **changed)
+    found = again(metered, tmp_path / "out", "measured", load("mesh", lambda: 0.0))
+    assert found.row.energy.orbit_compute_j is None
+    assert found.row.energy_j is None
+
+
+def test_power_that_nobody_measured_stays_modelled_and_says_why(recorded, tmp_path) -> None:
+    plain = again(recorded, tmp_path / "plain", "measured", load("mesh", lambda: 0.0))
+    why = {"counters": {}, "uncounted": {"A": "this host shows no RAPL counter"}, "works": []}
+    metered = with_energy(recorded, tmp_path / "metered", **why)
+    found = again(metered, tmp_path / "out", "measured", load("mesh", lambda: 0.0))
+    assert found.row == plain.row
+    assert found.power_from.startswith("modelled: ")
+    assert found.power_from.endswith("did not measure power, because this host shows no RAPL counter")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"idle_power_w": -1.0}, {"host_j": 1e999}, {"works": 5}, {"works": [{"node": "A"}]}, {"idle_power_w": "much"}],
+)
+def test_energy_that_cannot_be_is_refused(recorded, tmp_path, changed) -> None:
+    metered = with_energy(recorded, tmp_path / "metered", **changed)
+    with pytest.raises(TraceError, match=r"live\.json"):
+        again(metered, tmp_path / "out", "measured", load("mesh", lambda: 0.0))
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_answer_that_nothing_knows_is_asked_for_by_name(lab, tmp_path) -> None:

@@ -84,6 +84,14 @@ def test_two_runs_do_not_write_into_one_trace(lab, tmp_path) -> None:
         lab.record(tmp_path / "run", resume=True)
 
 
+def test_what_a_killed_live_run_left_is_not_said_to_be_resumable(lab, whole, tmp_path) -> None:
+    killed(whole, tmp_path / "run", 1000, 0)
+    path = partial_of(tmp_path / "run") / "header.json"
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | {"engine": "live"}))
+    with pytest.raises(TraceError, match=r"a live run cannot be resumed; move the folder"):
+        lab.record(tmp_path / "run")
+
+
 def test_an_interruption_keeps_what_is_there_only_where_it_is_to_be_resumed(tmp_path) -> None:
     for resume in (False, True):
         folder = tmp_path / str(resume)

@@ -20,7 +20,7 @@ Ends = tuple[Outbound, Ear]
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    folder = tempfile.mkdtemp(prefix="om-")
+    folder = tempfile.mkdtemp(prefix="om-", dir="/tmp")
     context = zmq.Context()
     ear = Ear(context, f"ipc://{folder}/ear", RUN, Limits(), queue=10_000)
     outbound = Outbound(context, ear.endpoint, RUN, "A", 1, 0, Limits(), queue=10_000)

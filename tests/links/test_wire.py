@@ -38,7 +38,7 @@ class Kit:
     """A context, a folder for ipc, and what is to be closed at the end."""
 
     def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="om-")
+        self.folder = tempfile.mkdtemp(prefix="om-", dir="/tmp")
         self.context = zmq.Context()
         self.ends: list[Ear | Outbound] = []
 

@@ -32,7 +32,7 @@ class Bench:
     """A door and the applications that knock at it, all in this thread."""
 
     def __init__(self, limits: AppLimits) -> None:
-        self.folder = tempfile.mkdtemp(prefix="om-")
+        self.folder = tempfile.mkdtemp(prefix="om-", dir="/tmp")
         self.endpoint = f"ipc://{self.folder}/apps"
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = listen(self.context, self.endpoint, limits)

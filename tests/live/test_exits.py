@@ -22,7 +22,7 @@ def exits() -> Iterator[Exits]:
         node="A", epoch=1, run=RUN, scenario="", scenario_sha256="", epoch_utc="", nodes=["A", "B"], ear="", door="",
         models=[], products=Products(), tiles=1, spin_s=0.0, held_bytes=0,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="om-") as folder, zmq.Context() as context:
+    with tempfile.TemporaryDirectory(prefix="om-", dir="/tmp") as folder, zmq.Context() as context:
         ear = Ear(context, f"ipc://{Path(folder) / 'b'}", RUN, Limits())
         made = Exits(context, welcome, Limits(), None)
         made.open(Link(1, "B", ear.endpoint))

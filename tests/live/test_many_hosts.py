@@ -150,7 +150,7 @@ class Net:
 
     def __init__(self, hosts: dict[str, Host], folder: Path) -> None:
         self.hosts, self.folder = hosts, folder
-        self.temporary = Path(tempfile.mkdtemp(prefix="om-"))  # short enough a path for sockets
+        self.temporary = Path(tempfile.mkdtemp(prefix="om-", dir="/tmp"))  # short enough a path for sockets
         self.key = folder / "key"
         self.scenario = folder / "far.toml"
         self.commands: list[Command] = []

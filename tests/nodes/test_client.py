@@ -35,7 +35,7 @@ class Sky(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.folder = tempfile.mkdtemp(prefix="om-")
+        self.folder = tempfile.mkdtemp(prefix="om-", dir="/tmp")
         self.open = True
         self.silent = False  # hears, but answers no question
         self.restarts: deque[str] = deque()

@@ -9,6 +9,7 @@ from workloads.importing.columns import Column, ColumnMap, TimeColumn, csv_recor
 from workloads.importing.records import Imported, LoadSample, MissionTask
 from workloads.importing.request_log import AZURE_ATTRIBUTION, azure_log, burstiness, is_azure
 from workloads.importing.source_file import read_bytes, read_text
+from workloads.importing.units import to_si
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 LOG = SHARED / "azure_llm_code_2023-11.csv"
@@ -200,3 +201,9 @@ def test_a_file_in_another_encoding_is_refused_with_its_line_and_read_when_told(
         read_text(path)
     path.write_bytes(b"\xef\xbb\xbft\n1\n")
     assert read_text(path) == "t\n1\n"
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661\u0665", "0x10", "1,5", "10 W"])
+def test_numbers_that_only_python_would_take_are_refused(text: str) -> None:
+    with pytest.raises(WorkloadError, match=r"power_w: .* is no number"):
+        to_si("power_w", "W", text)

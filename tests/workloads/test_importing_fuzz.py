@@ -34,6 +34,14 @@ MAP = ColumnMap(
     time=TimeColumn(column="t", unit="ms", epoch="2025-10-03T16:00:00Z"),
     columns={"raw_bytes": Column(column="size", unit="MB"), "latitude_deg": Column(column="lat", unit="deg")},
 )
+LOAD_MAP = ColumnMap(
+    kind="load",
+    time=TimeColumn(column="t"),
+    columns={"current_a": Column(column="i", unit="mA"), "voltage_v": Column(column="u", unit="V"),
+             "temperature_k": Column(column="T", unit="degC"), "mode": Column(column="m")},
+)  # fmt: skip
+TELEMETRY = "t,i,u,T,m\n2025-10-03T16:00:00Z,100,8.0,20.5,IDLE\n2025-10-03T16:00:01.5+00:00,250,7.9,,IMAGE\n"
+OWN_LOAD = '{"schema":"orbitmesh-load/1","epoch":null,"columns":["at_s","power_w"],"rows":2}\n[0.5,2.0]\n[1.5,null]\n'
 READERS: dict[str, tuple[str, Callable[[str, bool], Imported]]] = {
     "plan": (PLAN, lambda text, skip: plan_of(text.encode(), "source", skip_bad=skip)),
     "stac": (json.dumps(ITEM), lambda text, skip: stac_items(text, "source", skip_bad=skip)),
@@ -41,6 +49,8 @@ READERS: dict[str, tuple[str, Callable[[str, bool], Imported]]] = {
     "swf": (SWF, lambda text, skip: swf_jobs(text, "source", skip_bad=skip, ops_per_s=1e9)),
     "columns": ("t,size,lat\n0,1.5,3\n9,2,4\n", lambda text, skip: csv_records(text, "source", MAP, skip_bad=skip)),
     "tasks": (OWN, lambda text, skip: records_of(text, "source")),
+    "telemetry": (TELEMETRY, lambda text, skip: csv_records(text, "source", LOAD_MAP, skip_bad=skip)),
+    "load": (OWN_LOAD, lambda text, skip: records_of(text, "source")),
 }
 NASTY = [
     "",
@@ -86,6 +96,16 @@ def test_a_source_with_a_piece_replaced(name: str, data: st.DataObject) -> None:
     stop = data.draw(st.integers(start, min(len(text), start + 12)))
     piece = data.draw(st.sampled_from(NASTY) | st.text(st.characters(codec="utf-8"), max_size=4))
     holds(read, text[:start] + piece + text[stop:], data.draw(st.booleans()))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_source_with_one_bit_of_any_byte_flipped(name: str) -> None:
+    text, read = READERS[name]
+    data = text.encode()
+    for place in range(len(data)):
+        for bit in range(place % 3, 7, 3):  # the eighth makes it no UTF-8, which files are refused for
+            flipped = data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+            holds(read, flipped.decode("utf-8", "replace"), bool(place % 2))
 
 
 @pytest.mark.parametrize("name", READERS)

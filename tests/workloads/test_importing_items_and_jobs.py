@@ -117,3 +117,9 @@ def test_a_bad_job_stops_the_import_or_is_skipped_with_its_line(row: str, says: 
         swf_jobs(text, "log.swf")
     log = swf_jobs(text, "log.swf", skip_bad=True)
     assert ([each.line for each in log.skipped], [each.id for each in tasks(log)]) == ([6], ["1", "2", "4"])
+
+
+def test_more_bad_rows_than_a_log_can_have_are_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workloads.importing.records.MOST_SKIPPED", 20)
+    with pytest.raises(WorkloadError, match=r"jobs\.swf:21: more than 20 bad rows; it is of another format"):
+        swf_jobs("x\n" * 100, "jobs.swf", skip_bad=True)

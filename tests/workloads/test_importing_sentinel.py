@@ -160,3 +160,10 @@ def test_other_xml_and_empty_plans_are_refused() -> None:
 
 def test_letters_of_its_encoding_are_read() -> None:
     assert tasks(FIRST.replace("1-1", "Zürich"))[0].id == "Zürich"
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "no-such", "idna"])
+def test_an_encoding_that_nobody_can_read_is_named(encoding: str) -> None:
+    document = f'<?xml version="1.0" encoding="{encoding}"?><kml/>'.encode()
+    with pytest.raises(WorkloadError, match=r"plan\.kml"):
+        plan_of(document, "plan.kml")

@@ -17,6 +17,7 @@ Every field with a dimension names its unit. Rows must come in order of time.
 import csv
 import re
 from collections.abc import Callable, Iterator
+from decimal import ROUND_HALF_EVEN, Decimal
 from io import StringIO
 from typing import Any, Literal, cast
 
@@ -24,15 +25,16 @@ import msgspec
 
 from workloads.errors import WorkloadError
 from workloads.importing.instants import NS, Instants, iso_utc, utc_ns
-from workloads.importing.records import Imported, LoadSample, MissionTask, Record, Rows
+from workloads.importing.records import MOST_AT_S, Imported, LoadSample, MissionTask, Record, Rows
 from workloads.importing.units import INSTANTS, UNITS, to_si, unit_problem
 
 MOST_ROWS = 5_000_000  # a row kept costs about half a kilobyte [guess]
+MOST_SINCE_NS = MOST_AT_S * NS
 _FIELDS = {
     "tasks": [name for name in MissionTask.__struct_fields__ if name in UNITS],
     "load": [name for name in LoadSample.__struct_fields__ if name in UNITS],
 }
-_NUMBER = re.compile(r"[+-]?(\d{1,20})(?:\.(\d{0,15}))?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,12 +169,12 @@ def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int
     epoch_ns = utc_ns(time.epoch)[0] if time.epoch else None
 
     def read(text: str) -> int:
-        match = _NUMBER.fullmatch(text)
-        if match is None:
+        if not _NUMBER.fullmatch(text):
             raise WorkloadError(f"{text[:60]!r} is no number of {time.unit}, as instants of this column are")
-        fraction = float(f"0.{match[2] or 0}")  # apart from the whole, so that large counts lose no digit
-        since_ns = int(match[1]) * int(scale_ns) + round(fraction * scale_ns)
-        return (epoch_ns or 0) + (-since_ns if text.startswith("-") else since_ns)
+        since = Decimal(text) * int(scale_ns)  # decimal, so that large counts lose no digit
+        if abs(since) > MOST_SINCE_NS:
+            raise WorkloadError(f"{text[:60]!r} {time.unit} is more than 126 years from zero")
+        return (epoch_ns or 0) + int(since.to_integral_value(ROUND_HALF_EVEN))
 
     return read, epoch_ns
 
@@ -183,6 +185,8 @@ def _record(using: ColumnMap, places: dict[str, int], row: list[str], at_s: floa
         text = row[places[field]].strip()
         if text:  # an empty cell is missing, not 0
             values[field] = to_si(field, column.unit, text) if UNITS[field] else text
+    if "station_names" in values:
+        values["station_names"] = tuple(name.strip() for name in values["station_names"].split("/") if name.strip())
     if using.kind == "load":
         return _sample(values)
     values.setdefault("id", f"{number:06d}")

@@ -41,10 +41,12 @@ def placemarks(document: bytes, source: str) -> list[Placemark]:
     parser.EntityDeclHandler = reader.refuse
     try:
         parser.Parse(document, True)
+    except WorkloadError:
+        raise
     except expat.ExpatError as error:
         text = f"{source}:{error.lineno}: is no whole XML: {expat.errors.messages[error.code]}"
         raise WorkloadError(text) from error
-    except LookupError as error:  # an encoding that Python has no name for
+    except (LookupError, ValueError) as error:  # an encoding that Python has no name for, or expat no table
         raise WorkloadError(f"{source}: its encoding is unknown: {error}") from error
     if not reader.is_kml:
         raise WorkloadError(f"{source}: is XML, but no KML: its outermost element is not kml")

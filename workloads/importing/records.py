@@ -12,6 +12,7 @@ from workloads.errors import WorkloadError
 
 MOST_ID = 256  # characters
 MOST_PRIORITY = 9
+MOST_SKIPPED = 1_000_000  # each is kept with its reason, some 300 bytes
 MOST_AT_S = 4e9  # 126 years: instants of orbits lie between 1957 and 2056
 
 
@@ -137,6 +138,8 @@ class Rows:
         """Leave a row out if that was asked for; else raise WorkloadError with its line."""
         if not self.skip_bad:
             raise WorkloadError(f"{self.source}:{line}: {reason}; mend it, or leave bad rows out with --skip-bad")
+        if len(self.skipped) >= MOST_SKIPPED:
+            raise WorkloadError(f"{self.source}:{line}: more than {MOST_SKIPPED} bad rows; it is of another format")
         self.skipped.append(BadRow(line=line, reason=reason))
 
     def check(self, line: int, record: Record, rising: bool) -> bool:

@@ -16,6 +16,7 @@ from workloads.importing.instants import NS, Instants, iso_utc
 from workloads.importing.kml import Placemark, placemarks
 from workloads.importing.records import Imported, MissionTask, Rows
 from workloads.importing.source_file import read_bytes
+from workloads.importing.units import decimal
 
 MOST_BYTES = 128 << 20  # a plan of 16 days has 2 MB
 NOMINAL = "NOBS"  # nominal observation; VIC, SUN and DARK-O are calibration: the plan's folders
@@ -122,7 +123,7 @@ def _datatake(mark: Placemark, instants: Instants) -> tuple[int, MissionTask]:
 def _duration_ns(text: str, elapsed_ns: int) -> int:
     """The duration, in milliseconds as written; its start and stop must agree."""
     try:
-        written_ns = float(text) * 1e6
+        written_ns = decimal(text) * 1e6
     except ValueError:
         raise WorkloadError(f"ObservationDuration {text[:40]!r} is no number of milliseconds") from None
     if elapsed_ns <= 0:
@@ -152,7 +153,7 @@ def _middle(coordinates: str) -> tuple[float | None, float | None]:
     corners = dict.fromkeys(coordinates.split())  # the first corner stands there again at the end
     for corner in corners:
         try:
-            longitude_rad, latitude_rad = (radians(float(part)) for part in corner.split(",")[:2])
+            longitude_rad, latitude_rad = (radians(decimal(part)) for part in corner.split(",")[:2])
         except ValueError:
             raise WorkloadError(f"the polygon's corner {corner[:40]!r} is no longitude,latitude") from None
         if not (abs(latitude_rad) <= radians(90.0) and abs(longitude_rad) <= radians(360.0)):

@@ -12,6 +12,7 @@ from math import isfinite
 from workloads.errors import WorkloadError
 from workloads.importing.instants import NS, iso_utc
 from workloads.importing.records import Imported, MissionTask, Rows
+from workloads.importing.units import decimal
 
 FIELDS = 18
 _START = re.compile(r";\s*UnixStartTime:\s*(\d{1,12})\s*", re.ASCII)
@@ -63,7 +64,7 @@ def _job(cells: list[str], ops_per_s: float | None) -> MissionTask:
     numbers: list[float | None] = []
     for place, cell in enumerate(cells, 1):
         try:
-            value = float(cell)
+            value = decimal(cell)
         except ValueError:
             raise WorkloadError(f"field {place} is {cell[:40]!r}; a number, or -1 where it is not known") from None
         if not isfinite(value) or (value < 0.0 and value != -1.0):

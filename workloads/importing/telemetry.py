@@ -30,6 +30,30 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     max_power_w: float | None
 
 
+def integrated(
+    times_s: Sequence[float], power_w: Sequence[float | None], max_gap_s: float, from_s: float, to_s: float
+) -> tuple[float, float]:
+    """Joules between two instants, and the seconds of which power is known, of samples that rise in time.
+
+    Raises WorkloadError if the second instant lies before the first.
+    """
+    if not from_s <= to_s:
+        raise WorkloadError(f"from {from_s} s to {to_s} s is no span of time")
+    parts_j, parts_s = [], []
+    first, last = max(1, bisect_right(times_s, from_s)), bisect_right(times_s, to_s)
+    for after in range(first, min(last + 1, len(times_s))):
+        start_s, stop_s, before_w, after_w = times_s[after - 1], times_s[after], power_w[after - 1], power_w[after]
+        span_s = stop_s - start_s
+        if before_w is None or after_w is None or not 0.0 < span_s <= max_gap_s:
+            continue
+        low_s, high_s = max(from_s, start_s), min(to_s, stop_s)
+        slope_w_per_s = (after_w - before_w) / span_s
+        if low_s < high_s:
+            parts_s.append(high_s - low_s)
+            parts_j.append((high_s - low_s) * (before_w + slope_w_per_s * ((low_s + high_s) / 2.0 - start_s)))
+    return fsum(parts_j), fsum(parts_s)
+
+
 class Load:
     """Power over time. `samples` rise in time; raises WorkloadError where they do not, or `max_gap_s` cannot be."""
 
@@ -55,15 +79,14 @@ class Load:
 
     def energy_j(self, from_s: float, to_s: float) -> float:
         """Joules between two instants, gaps left out. Raises WorkloadError if the second lies before the first."""
-        if not from_s <= to_s:
-            raise WorkloadError(f"from {from_s} s to {to_s} s is no span of time")
-        parts = []
-        for before, after in self._measured():
-            start_s, stop_s = max(from_s, before.at_s), min(to_s, after.at_s)
-            ends = self._between(before, after, start_s), self._between(before, after, stop_s)
-            if start_s < stop_s and ends[0] is not None and ends[1] is not None:
-                parts.append((stop_s - start_s) * (ends[0] + ends[1]) / 2.0)
-        return fsum(parts)
+        return self._over(from_s, to_s)[0]
+
+    def measured_s(self, from_s: float, to_s: float) -> float:
+        """Seconds between two instants of which the power is known. Raises WorkloadError as `energy_j`."""
+        return self._over(from_s, to_s)[1]
+
+    def _over(self, from_s: float, to_s: float) -> tuple[float, float]:
+        return integrated(self._times_s, [each.power_w for each in self.samples], self.max_gap_s, from_s, to_s)
 
     def figures(self) -> LoadFigures:
         """Of the whole load."""

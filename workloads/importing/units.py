@@ -22,7 +22,7 @@ UNITS: dict[str, dict[str, float]] = {  # of each field of ours: unit -> factor 
     "latitude_deg": {"deg": 1.0}, "longitude_deg": {"deg": 1.0}, "cloud_cover_ratio": {"1": 1.0, "%": 0.01},
     "power_w": {"mW": 1e-3, "W": 1.0, "kW": 1e3}, "current_a": {"uA": 1e-6, "mA": 1e-3, "A": 1.0},
     "voltage_v": {"mV": 1e-3, "V": 1.0}, "temperature_k": {"K": 1.0, "degC": 1.0, "degF": 5.0 / 9.0},
-    "id": _TEXT, "mode": _TEXT, "node": _TEXT, "timeliness": _TEXT,
+    "id": _TEXT, "mode": _TEXT, "station_names": _TEXT, "node": _TEXT, "timeliness": _TEXT,
 }  # fmt: skip
 INSTANTS: dict[str, float] = {
     "us": 1e3,
@@ -56,6 +56,13 @@ def unit_problem(field: str, unit: str) -> str:
     return f"is {unit[:40]!r}, unknown for {field}; one of {', '.join(known)}"
 
 
+def decimal(text: str) -> float:
+    """A number as files write it, maybe not finite. Raises ValueError also for `1_0` and other scripts' digits."""
+    if "_" in text or not text.isascii():  # which Python alone would take
+        raise ValueError(f"{text[:40]!r} is no decimal number")
+    return float(text)
+
+
 def to_si(field: str, unit: str, text: str) -> float | int:
     """A number of a column in the unit of our field. Raises WorkloadError for what is no finite number.
 
@@ -63,7 +70,7 @@ def to_si(field: str, unit: str, text: str) -> float | int:
     be whole in their own.
     """
     try:
-        value = float(text)
+        value = decimal(text)
     except ValueError:
         raise WorkloadError(f"{field}: {text[:40]!r} is no number") from None
     if not isfinite(value):

@@ -207,3 +207,40 @@ def test_an_ephemeris_never_becomes_elements(
     span = ("--start", "2025-10-03T16:00:00Z", "--stop", "2025-10-03T16:10:00Z")
     orbitmesh("convert", catalogue, "fleet.oem", *span)
     assert "never elements" in refused("convert", "fleet.oem", "fleet.tle")
+
+
+def test_elements_of_another_year_than_the_span_are_said(orbitmesh: Command, catalogue: str) -> None:
+    span = ("--start", "2026-10-03T16:00:00Z", "--stop", "2026-10-03T16:10:00Z")
+    notes = orbitmesh("convert", catalogue, "fleet.oem", *span, "--json").document["notes"]
+    assert len([note for note in notes if "days old at its end" in note]) == 12
+    near = ("--start", "2025-10-03T16:00:00Z", "--stop", "2025-10-03T16:10:00Z")
+    assert len(orbitmesh("convert", catalogue, "near.oem", *near, "--json").document["notes"]) == 1  # synthetic
+
+
+def test_a_folder_of_ephemerides_has_a_sum_of_its_own(orbitmesh: Command, tmp_path: Path, catalogue: str) -> None:
+    span = ("--start", "2025-10-03T16:00:00Z", "--stop", "2025-10-03T16:10:00Z")
+    orbitmesh("convert", catalogue, "fleet.oem", *span)
+    sums = [orbitmesh("convert", "fleet.oem", "one.xml", "--json").document["source_sha256"]]
+    first = min((tmp_path / "fleet.oem").iterdir())
+    first.write_text(first.read_text().replace("ORBITMESH", "ORBITMESS", 1))
+    sums.append(orbitmesh("convert", "fleet.oem", "two.xml", "--json").document["source_sha256"])
+    assert len(set(sums)) == 2
+    assert all(len(each) == 64 for each in sums)
+
+
+BUILT_TO_HARM = {"digits": "a = " + "9" * 5000, "key": "a" + ".a" * 20_000 + " = 1", "lists": "a = " + "[" * 20_000}
+
+
+@pytest.mark.parametrize("kind", BUILT_TO_HARM)
+def test_a_column_map_that_is_built_to_harm_is_refused_at_once(
+    refused: Callable[..., str], tmp_path: Path, kind: str
+) -> None:  # fmt: skip
+    (tmp_path / "tm.csv").write_text(TELEMETRY)
+    (tmp_path / "map.toml").write_text(BUILT_TO_HARM[kind])
+    assert "--columns map.toml" in refused("convert", "tm.csv", "out.jsonl", "--columns", "map.toml")
+
+
+@pytest.mark.parametrize("name", ["plan.kml", "log.csv", "twelve.tle"])
+def test_a_pipe_is_refused_and_not_waited_for(refused: Callable[..., str], tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert f"{name}: there is no such file" in refused("convert", name, "out.jsonl")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from emulator.errors import TraceError
 from emulator.trace import Trace
 from emulator.tracing.tables import rows
 from emulator.tracing.writer import EVENTS, partial_of
@@ -42,6 +43,21 @@ def test_report_diff_and_trace_tell_a_run(kept: Path, orbitmesh: Command, quick:
     life = orbitmesh("trace", "kept", "--task", task, "--json").document
     assert life["steps"][0]["what"].startswith("captured")
     assert orbitmesh("trace", "kept", "--task", task).code == 0
+
+
+def test_tables_are_saved_beside_the_trace_and_read_there(kept: Path, orbitmesh: Command) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
+    told = orbitmesh("report", "kept", "--parquet", "kept/tables", "--json").document
+    trace = Trace(kept)
+    assert told["tables"]["facts"] == trace.header.events
+    for table, count in told["tables"].items():
+        assert parquet.read_table(kept / "tables" / f"{table}.parquet").num_rows == count
+        assert trace.arrow(table).to_pylist() == rows(trace, table)
+    assert orbitmesh("report", "kept", "--parquet", "kept/tables").code == 2  # nothing is written over
+    plain = parquet.read_table(kept / "tables" / "tasks.parquet").drop_columns(["runs"])
+    parquet.write_table(plain, kept / "tables" / "tasks.parquet")  # as an older version made it
+    with pytest.raises(TraceError, match="has the columns of another version"):
+        trace.arrow("tasks")
 
 
 @pytest.mark.usefixtures("kept")
