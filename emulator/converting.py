@@ -204,9 +204,10 @@ def _refuse_leap(imported: Imported, source: Path) -> None:
         last_s = max(record.at_s for record in imported.records)
         elapsed_s = epoch.seconds(_later(imported.epoch, last_s))
     except NodeError as error:
-        raise BadInput(f"{source.name[:200]}: its first instant {error}") from error
+        raise BadInput(f"{source.name[:200]}: its instant {error}; is the zero of its times right?") from error
     if abs(elapsed_s - last_s) > LEAP_S:
-        raise BadInput(f"{source.name[:200]}: a leap second lies between its first and last row; split it there")
+        text = f"a leap second lies between {imported.epoch} and its last row; split it there"
+        raise BadInput(f"{source.name[:200]}: {text}")
 
 
 def _later(epoch: str, after_s: float) -> str:

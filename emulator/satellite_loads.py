@@ -114,7 +114,7 @@ def _cut(
     duration_s, span_s = loaded.scenario.duration_s, times_s[-1] - times_s[0]
     if wanted.outside == "repeat" and span_s <= 0.0:
         raise loaded.refuse([((*at, "outside"), "is 'repeat', but the load has no length: it has one instant")])
-    rounds = ceil(duration_s / span_s) if wanted.outside == "repeat" else 1
+    rounds = ceil(min(duration_s / span_s, 1e15)) if wanted.outside == "repeat" else 1  # it may be infinite
     first, last = max(0, bisect_right(times_s, 0.0) - 1), bisect_left(times_s, duration_s) + 1
     count = rounds * len(times_s) if rounds > 1 else len(times_s[first:last])
     if count > MOST_SAMPLES:

@@ -8,6 +8,7 @@ came from one are unchanged; others move by metres (angles by up to 5e-5 deg, 6 
 import csv
 import io
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from math import floor, log10
@@ -49,7 +50,7 @@ def write_elements(path: Path | str, elements: Sequence[Elements], form: Form, *
     """
     text, report = elements_text(elements, form, skip_bad=skip_bad)
     file = Path(path)
-    partial = file.with_name(f".{file.name}.partial")
+    partial = file.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
     try:
         partial.write_text(text, encoding="utf-8", newline="")
         partial.replace(file)

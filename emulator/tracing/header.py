@@ -51,6 +51,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     host: dict[str, str] = {}
     replay_of: dict[str, str] = {}  # of a replay on another level than exact: which, of what digest, with what changed
+    decisions: int | None = None  # lines of decisions.jsonl.gz; this and what follows is `emulator/tracing/seal.py`'s
+    sums: dict[str, str] = {}  # sha256 of summary.json, footer.json and live.json
+    header_sha256: str = ""  # of all the fields above as canonical JSON
 
 
 class LinkBytes(msgspec.Struct, frozen=True, kw_only=True):

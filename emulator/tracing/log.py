@@ -45,11 +45,10 @@ class Log:
         ends there and says so in `missing`."""
         self.missing = ""
         found: list[Block] = []
-        line = 0
+        line = offset = size_bytes = 0
         try:
             size_bytes = os.path.getsize(self.path)
             with self.path.open("rb") as file:
-                offset = 0
                 while offset < size_bytes:
                     block = head_at(file, offset, size_bytes)
                     found.append(block)
@@ -57,6 +56,12 @@ class Log:
         except (OSError, Damage) as error:
             self._damaged(line, size_bytes, offset, error, strict)
         return found
+
+    def count(self) -> int:
+        """How many lines there are, by what the blocks say; plain gzip is unpacked for it. Raises `TraceError`."""
+        if self.blocked:
+            return sum(block.lines for block in self.index())
+        return sum(chunk.raw.count(b"\n") for chunk in self._plain(strict=True))
 
     def chunks(self, strict: bool = True, from_s: float | None = None, to_s: float | None = None) -> Iterator[Chunk]:
         """The lines, chunk by chunk, checked; of the chunks that meet `from_s` to `to_s` only, if given.

@@ -1,7 +1,6 @@
 """Opens a trace, whole or cut off, with limits on every size. JSON only: nothing in a trace is ever executed."""
 
 import gzip
-import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from emulator.events import Event
 from emulator.orders import Order
 from emulator.tracing.header import READS, Footer, Header
 from emulator.tracing.log import MOST_LINE_BYTES, Log
+from emulator.tracing.seal import broken, sum_of
 from emulator.tracing.writer import DECISIONS, EVENTS
 from emulator.world import World
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_WORLD_BYTES = 2 << 30
 MOST_HEADER_BYTES = 64 << 20
+MOST_FOLD = 100  # unpacked over packed: worlds that ship have 3, small ones by hand 8; deflate could do 1,032 [guess]
 _LINES_AT_ONCE = 256  # decoded together, while they are in the processor's cache
 
 Line = tuple[Event, list[Order]]
@@ -43,11 +44,14 @@ class Trace:
             raise TraceError(f"{str(folder)[:200]} is no trace: {text}")
         self.folder = folder
         head = self._read("header.json", MOST_HEADER_BYTES)
-        schema = self._decode("header.json", head, dict).get("schema")
+        table = self._decode("header.json", head, dict)
+        schema = table.get("schema")
         if schema not in READS:
             newer = isinstance(schema, int) and schema > READS[-1]
             hint = "; it is newer: update orbitmesh" if newer else ""
             raise TraceError(f"{folder}: schema {schema!r}, this version reads {READS[0]} to {READS[-1]}{hint}")
+        if broken(table):
+            raise TraceError(f"{folder / 'header.json'}: {broken(table)}")
         self.header: Header = self._decode("header.json", head, Header)
         self.closed = bool(self.header.digest)
         self.log = Log(folder / EVENTS)
@@ -60,8 +64,10 @@ class Trace:
         """What the core was told; read when it is first asked for."""
         if self._world is None:
             data = self._read("world.json.gz", MOST_WORLD_BYTES)
+            self._world_sha256 = sum_of(data)
+            if self.closed and self.header.header_sha256 and self._world_sha256 != self.header.world_sha256:
+                raise TraceError(f"{self.folder / 'world.json.gz'}: it is not the world that was recorded")
             self._world = self._decode("world.json.gz", data, World)
-            self._world_sha256 = hashlib.sha256(data).hexdigest()
         return self._world
 
     @property
@@ -71,19 +77,22 @@ class Trace:
 
     def summary(self) -> Any:
         """The recorded row of figures, as plain lists and tables."""
-        return self._decode("summary.json", self._read("summary.json", MOST_HEADER_BYTES), Any)
+        return self._decode("summary.json", self._beside("summary.json"), Any)
 
     def live(self) -> Any:
         """What only a live run has, as plain lists and tables; None for a run on the virtual engine."""
-        if not os.path.isfile(self.folder / "live.json"):
+        if "live.json" not in self.header.sums and not os.path.isfile(self.folder / "live.json"):
             return None
-        return self._decode("live.json", self._read("live.json", MOST_HEADER_BYTES), Any)
+        return self._decode("live.json", self._beside("live.json"), Any)
 
     def footer(self) -> Footer | None:
         """The ledger; None in traces of schema 3 and in those that were never closed."""
-        if not os.path.isfile(self.folder / "footer.json"):
+        if "footer.json" not in self.header.sums and not os.path.isfile(self.folder / "footer.json"):
             return None
-        footer: Footer = self._decode("footer.json", self._read("footer.json", MOST_HEADER_BYTES), Footer)
+        footer: Footer = self._decode("footer.json", self._beside("footer.json"), Footer)
+        if self.closed and (footer.events, footer.digest) != (self.header.events, self.header.digest):
+            text = f"it is of {footer.events} facts of digest {footer.digest[:64]}"
+            raise TraceError(f"{self.folder / 'footer.json'}: {text}; the header has {self.header.events} of another")
         return footer
 
     def chunks(
@@ -93,7 +102,10 @@ class Trace:
 
         A closed trace is read strictly if nothing is said, one that was cut off is not.
         """
-        yield from self.log.chunks(self.closed if strict is None else strict, from_s, to_s)
+        strict = self.closed if strict is None else strict
+        if strict and self.closed and (self.log.blocked or self.header.header_sha256):
+            self._count(self.log, "facts", self.header.events)
+        yield from self.log.chunks(strict, from_s, to_s)
         self.missing = self.log.missing
 
     def lines(
@@ -144,7 +156,10 @@ class Trace:
         if not self.keeps_decisions:
             raise TraceError(f"{self.folder}: no {DECISIONS}: traces keep decisions from schema 4 on; record it again")
         decode = msgspec.json.Decoder(tuple[float, str, list[Any]]).decode
-        for first, raw in Log(self.folder / DECISIONS).chunks(self.closed, from_s, to_s):
+        log = Log(self.folder / DECISIONS)
+        if self.closed and self.header.decisions is not None:
+            self._count(log, "lines of decisions", self.header.decisions)
+        for first, raw in log.chunks(self.closed, from_s, to_s):
             for number, line in enumerate(raw.splitlines() if about in raw else (), first):
                 if about in line:
                     said = self.decoded(number, line, decode)
@@ -169,17 +184,33 @@ class Trace:
         frame: polars.DataFrame = polars_frame(self.arrow(table, **span_s))
         return frame
 
+    def _count(self, log: Log, what: str, expected: int) -> None:
+        """Raise `TraceError` where whole blocks are gone or are too many: each is whole, and no sum would tell."""
+        held = log.count()
+        if held != expected:
+            raise TraceError(f"{log.path}: the header counts {expected} {what}, the log holds {held}")
+
+    def _beside(self, name: str) -> bytes:
+        """A small file, as the run wrote it. Raises `TraceError`."""
+        data = self._read(name, MOST_HEADER_BYTES)
+        expected = self.header.sums.get(name) if self.closed else None
+        if expected is not None and sum_of(data) != expected:
+            raise TraceError(f"{self.folder / name}: it is not what the run wrote: header.json has another sum of it")
+        return data
+
     def _read(self, name: str, most_bytes: int) -> bytes:
         path = self.folder / name
         try:
             if not path.is_file():  # a pipe by that name would be waited for
                 raise FileNotFoundError("it is not there, or no file")
-            with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
+            packed, size_bytes = name.endswith(".gz"), path.stat().st_size
+            most_bytes = min(most_bytes, (1 << 20) + size_bytes * (MOST_FOLD if packed else 1))
+            with gzip.open(path) if packed else path.open("rb") as stream:
                 data = stream.read(most_bytes + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise TraceError(f"{path}: cannot be read: {error}") from error
         if len(data) > most_bytes:
-            raise TraceError(f"{path}: larger than {most_bytes} bytes")
+            raise TraceError(f"{path}: larger than {most_bytes} bytes{', unpacked' if packed else ''}")
         return data
 
     def _decode(self, name: str, data: bytes, kind: Any) -> Any:

@@ -65,6 +65,8 @@ class Squeezer:
                 while rest:  # the files have no buffers, whose rest would have to be written when they are closed
                     rest = rest[piece.file.write(rest) :]
             except (OSError, ValueError, MemoryError) as error:
+                if isinstance(error, OSError):
+                    error.filename = error.filename or str(piece.file.name)  # a full disk does not say where it is
                 self._error = error
 
 

@@ -21,6 +21,7 @@ from emulator.folders import made
 from emulator.tracing.blocks import Block
 from emulator.tracing.header import Footer, Header
 from emulator.tracing.log import Log
+from emulator.tracing.seal import sealed, sum_of
 from emulator.tracing.squeeze import Piece, Squeezer, to_disk
 from emulator.world import World
 
@@ -68,6 +69,7 @@ class TraceWriter:
         self.folder = Path(os.path.realpath(folder))
         self.resume = resume
         self.resumed_lines = 0  # facts that an interrupted run had left
+        self._decisions = 0  # lines
 
     def __enter__(self) -> "TraceWriter":
         with ExitStack() as stack:
@@ -107,6 +109,7 @@ class TraceWriter:
 
     def write(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = EVENTS) -> None:
         """Append whole lines as one block; `first_s` and `last_s` are their span of time."""
+        self._decisions += lines if name == DECISIONS else 0
         left = self._left.get(name)
         if left:
             old, before = left.pop(0)
@@ -128,19 +131,22 @@ class TraceWriter:
         for file in self._files.values():
             to_disk(file)
             file.close()
-        self._put("summary.json", pretty(summary))
-        if live is not None:
-            self._put("live.json", pretty(live))
-        if footer is not None:
-            self._put("footer.json", pretty(footer))
-        self._put("header.json", pretty(header))
+        beside = {"summary.json": summary, "live.json": live, "footer.json": footer}
+        sums = {name: self._put(name, pretty(each)) for name, each in beside.items() if each is not None}
+        self._put("header.json", pretty(sealed(header, sums, self._decisions)))
         self._partial.rename(self.folder)  # takes the place of an empty folder, of nothing else
         self._closed = True
 
-    def _put(self, name: str, data: bytes) -> None:
+    def _put(self, name: str, data: bytes) -> str:
+        """Write a file whole; returns its sha256."""
         beside = self._partial / f"{name}.partial"
-        beside.write_bytes(data)
-        beside.rename(self._partial / name)
+        try:
+            beside.write_bytes(data)
+        except OSError as error:
+            error.filename = error.filename or str(beside)  # a full disk does not say where it is
+            raise
+        beside.replace(self._partial / name)  # rename does not replace everywhere
+        return sum_of(data)
 
     def _clear_or_keep(self) -> None:
         """An interrupted run's folder is taken up, or refused; one that has no log yet is of no worth."""

@@ -6,6 +6,7 @@ creation date comes in.
 """
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
@@ -70,7 +71,7 @@ def write_oem(
         raise EphemerisError(f"{target}: is there already; {len(orbits)} orbits need a new folder")
     make = _kvn if form == "kvn" else _xml
     created, said = _flat(created.removesuffix("Z")), [_flat(each) for each in comments]
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
     try:
         if len(orbits) == 1:
             _write(partial, make(orbits[0], created, originator, said))

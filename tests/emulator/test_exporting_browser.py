@@ -97,7 +97,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
              "--disable-dev-shm-usage", "--remote-debugging-port=0"]  # fmt: skip
     with (
-        tempfile.TemporaryDirectory(prefix="page-", dir="/tmp", ignore_cleanup_errors=True) as own,  # for a socket: short
+        tempfile.TemporaryDirectory(prefix="page-", dir="/tmp", ignore_cleanup_errors=True) as own,  # its socket
         subprocess.Popen(
             [CHROMIUM, *quiet, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,

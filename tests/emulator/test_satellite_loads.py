@@ -51,6 +51,12 @@ def drawn(folder: Path, records: list[Record], table: str = "") -> Row:
     return run(ready(folder, records, table), "onboard", None).row
 
 
+def test_a_load_too_short_to_be_repeated_is_refused(tmp_path: Path) -> None:
+    for end_s in (1e-310, 1e-9):  # rounds that no number holds, and more than are taken
+        with pytest.raises(ScenarioError, match=r"samples in the run; 1000000 at most"):
+            ready(tmp_path, samples((0.0, 1.0), (end_s, 1.0)), 'align = "start"\noutside = "repeat"')
+
+
 def test_a_constant_load_is_power_times_time_of_every_satellite(tmp_path: Path) -> None:
     row = drawn(tmp_path, CONSTANT)
     assert row.baseline.measured_j == pytest.approx(12 * 7.5 * RUN_S, rel=1e-12)

@@ -23,6 +23,7 @@ from emulator.schedulers import load
 from emulator.trace import Trace
 from emulator.tracing import reader, reporting
 from emulator.tracing.blocks import HEAD_BYTES, pack
+from emulator.tracing.log import Log
 
 FILES = ("header.json", "world.json.gz", "events.jsonl.gz", "decisions.jsonl.gz", "footer.json", "summary.json")
 EVENTS = "events.jsonl.gz"
@@ -51,8 +52,7 @@ class Kept(NamedTuple):
 def told(trace: Trace) -> Told:
     """Everything, read as strictly as a user's commands do. Raises `OrbitmeshError`."""
     lines = [line for _, line, _ in trace.lines()]
-    summary = {name: value for name, value in trace.summary().items() if value is not None}  # missing and null are one
-    return Told(trace.header, trace.world, lines, list(trace.decisions()), trace.footer(), summary)
+    return Told(trace.header, trace.world, lines, list(trace.decisions()), trace.footer(), trace.summary())
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def flips(data: bytes) -> Iterator[bytes]:
         yield data[:at] + bytes([data[at] ^ A_BIT[at % 8]]) + data[at + 1 :]
 
 
-@pytest.mark.parametrize("name", ["world.json.gz", EVENTS, "summary.json"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("change", [cuts, flips])
 def test_what_is_cut_or_flipped_at_any_byte_is_refused_or_is_the_same_run(put, tiny, name, change) -> None:
     named = 0
@@ -122,18 +122,6 @@ def test_what_is_cut_or_flipped_at_any_byte_is_refused_or_is_the_same_run(put, t
         assert not isinstance(found, str) or found.strip(), (name, change.__name__, number)
         named += isinstance(found, str)
     assert named > 0.7 * len(tiny.files[name])  # the rest is white space, and the time and system in a gzip header
-
-
-@pytest.mark.parametrize("name", ["header.json", "decisions.jsonl.gz", "footer.json"])
-@pytest.mark.parametrize("change", [cuts, flips])
-def test_what_is_cut_or_flipped_beside_the_log_never_changes_the_run(put, tiny, name, change) -> None:
-    for number, data in enumerate(change(tiny.files[name])):
-        try:
-            found = told(Trace(put(**{name: data})))
-        except OrbitmeshError:
-            continue
-        assert (found.world, found.lines) == (tiny.told.world, tiny.told.lines), (name, change.__name__, number)
-        assert found.summary == tiny.told.summary, (name, change.__name__, number)
 
 
 def test_a_log_that_was_never_closed_gives_a_prefix_and_says_so(put, tiny) -> None:
@@ -155,6 +143,16 @@ def test_a_log_that_was_never_closed_gives_a_prefix_and_says_so(put, tiny) -> No
     assert len(replayed) > 4
 
 
+@pytest.mark.parametrize("name", [EVENTS, "decisions.jsonl.gz"])
+def test_whole_blocks_that_are_gone_or_too_many_are_noticed_by_every_reader(put, tiny, name) -> None:
+    folder = put()
+    ends = [block.offset + block.size_bytes for block in Log(folder / name).index()]
+    for data in (*(tiny.files[name][:end] for end in (0, *ends[:-1])), tiny.files[name] * 2):
+        if data:
+            with pytest.raises(TraceError, match=r"the header counts \d+ .*, the log holds \d+"):
+                told(Trace(put(**{name: data})))
+
+
 @pytest.mark.parametrize("make", ["pipe", "socket", "folder", "circle", "nowhere"])
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_no_file_is_refused_and_not_waited_for(put, make, name, monkeypatch) -> None:
@@ -170,10 +168,8 @@ def test_what_is_no_file_is_refused_and_not_waited_for(put, make, name, monkeypa
         else:
             Path(name).symlink_to(name if make == "circle" else "/nowhere/at/all")
         found = outcome(folder)
-    if not isinstance(found, str):  # as in a trace of schema 3, which has none
-        assert (name, found.footer) == ("footer.json", None)
-    else:
-        assert "put" in found or name in found
+    assert isinstance(found, str)
+    assert "put" in found or name in found
 
 
 def test_a_link_to_a_file_is_that_file(put, tiny, tmp_path) -> None:
@@ -188,7 +184,7 @@ def bombs(tiny: Kept) -> Iterator[tuple[str, dict[str, bytes]]]:
     zeros = gzip.compress(b"\0" * (1 << 24), 9)  # gzip allows as many members as one likes
     yield "a world of a gigabyte", {"world.json.gz": zeros * 64}
     yield "a log of plain gzip without line ends", {EVENTS: zeros * 64}
-    yield "a log of plain gzip of empty lines", {EVENTS: gzip.compress(b"\n" * (1 << 24), 9) * 2}
+    yield "a log of plain gzip of empty lines", {EVENTS: gzip.compress(b"\n" * (1 << 24), 9) * 8}
     deep = b"[" * (1 << 20)
     yield "a line of brackets", {EVENTS: gzip.compress(deep + b"\n", 1)}
     yield "a header of brackets", {"header.json": deep}
@@ -204,8 +200,7 @@ def bombs(tiny: Kept) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield f"a header of {events} facts", {"header.json": msgspec.json.encode(header | {"events": events})}
 
 
-def test_bombs_are_named_within_bounds_of_memory(tiny, put, monkeypatch) -> None:
-    monkeypatch.setattr(reader, "MOST_WORLD_BYTES", 64 << 20)  # else two gigabytes, which would be waited for here
+def test_bombs_are_named_within_bounds_of_memory(tiny, put) -> None:
     for name, changed in bombs(tiny):
         folder = put(**(tiny.files | changed))
         tracemalloc.start()

@@ -407,6 +407,16 @@ def test_names_lead_nowhere_and_nothing_is_half_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_files_of_others_beside_it_are_left_alone(tmp_path, count):
+    ephemeris, epoch = flown_by_sgp4()
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "thesis.txt").write_text("mine")
+    write_oem(tmp_path / "out", tabulate(ephemeris, epoch)[:count], created="2025-10-03T16:00:00")
+    assert (tmp_path / ".out.partial" / "thesis.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.partial", "out"]
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "x.oem").write_bytes(b"CCSDS_OEM_VERS = \xff\xfe")
     (tmp_path / "empty").mkdir()

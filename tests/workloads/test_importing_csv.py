@@ -207,3 +207,9 @@ def test_a_file_in_another_encoding_is_refused_with_its_line_and_read_when_told(
 def test_numbers_that_only_python_would_take_are_refused(text: str) -> None:
     with pytest.raises(WorkloadError, match=r"power_w: .* is no number"):
         to_si("power_w", "W", text)
+
+
+@pytest.mark.parametrize(("field", "unit"), [("raw_bytes", "GB"), ("ops", "Top"), ("run_s", "d")])
+def test_a_number_that_its_unit_makes_infinite_is_refused(field: str, unit: str) -> None:
+    with pytest.raises(WorkloadError, match=rf"{field}: '1e308' {unit} is more than a number can hold"):
+        to_si(field, unit, "1e308")

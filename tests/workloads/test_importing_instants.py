@@ -25,6 +25,11 @@ def test_every_spelling_is_the_same_instant(text: str) -> None:
     assert utc_ns(text)[0] == NOON_NS
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_first_and_the_last_second_of_dates_come_back(text: str) -> None:
+    assert iso_utc(utc_ns(text)[0]) == text
+
+
 def test_seven_digits_of_a_second_are_kept() -> None:
     assert utc_ns("2023-11-16 18:17:03.9799600")[0] % NS == 979_960_000
     assert utc_ns("2023-11-16 18:17:03.0000001")[0] % NS == 100
@@ -35,7 +40,8 @@ def test_seven_digits_of_a_second_are_kept() -> None:
     [
         "", "now", "2024-11-28", "2024-13-01T00:00:00Z", "2024-02-30T00:00:00Z", "2024-11-28T24:00:01Z",
         "2024-11-28T12:00:60Z", "28.11.2024 12:00:00", "2024-11-28T12:00:00+15:00", "2024-11-28T12:00:00+01:75",
-        "2024-11-28T12:00:00 CET", "٢٠٢٤-11-28T12:00:00Z", "1732795200",
+        "2024-11-28T12:00:00 CET", "٢٠٢٤-11-28T12:00:00Z", "1732795200", "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
     ],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(text: str) -> None:

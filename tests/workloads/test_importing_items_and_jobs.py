@@ -61,6 +61,8 @@ def test_a_size_that_one_asset_lacks_makes_the_sum_missing() -> None:
         (item("x", "2024-11-28T12:00:00Z") | {"bbox": [0, 1]}, "bbox"),
         (item("x", "2024-11-28T12:00:00Z", **{"eo:cloud_cover": 250}), "cloud_cover_ratio is 2.5"),
         (item("x", None, start_datetime="2024-11-28T12:00:01Z", end_datetime="2024-11-28T12:00:00Z"), "lies before"),
+        (item("x", "2024-11-28T12:00:00Z") | {"bbox": [10**400, 0.5, 1, 2]}, "bbox"),
+        (item("x", "2024-11-28T12:00:00Z", **{"eo:cloud_cover": 10**400}), "eo:cloud_cover is no number"),
         ({"type": "Feature"}, "no STAC item"),
         ([], "no STAC item"),
     ],

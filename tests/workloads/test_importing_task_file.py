@@ -124,3 +124,11 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"surrogates|utf"):
         write_records(path, listed([broken]), "s", "0")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_beside_it_are_left_alone(tmp_path: Path) -> None:
+    for name in ("t.jsonl.partial", ".t.jsonl.partial"):
+        (tmp_path / name).write_text("mine")
+    write_records(tmp_path / "t.jsonl", listed(TASKS), "s", "0")
+    assert [(tmp_path / name).read_text() for name in ("t.jsonl.partial", ".t.jsonl.partial")] == ["mine", "mine"]
+    assert len(list(tmp_path.iterdir())) == 3

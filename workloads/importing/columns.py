@@ -88,6 +88,8 @@ def csv_records(
 ) -> Imported:
     """The rows of a CSV as tasks or samples of a load, counted from the first instant, or from the map's epoch.
 
+    Unix time (an epoch of 1970-01-01T00:00:00Z) counts no leap seconds, as `iso_utc` does not: from the first instant.
+
     Raises WorkloadError for a map that cannot be, columns that are missing or there twice, and bad rows.
     """
     for field, message in using.problems():
@@ -176,7 +178,7 @@ def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int
             raise WorkloadError(f"{text[:60]!r} {time.unit} is more than 126 years from zero")
         return (epoch_ns or 0) + int(since.to_integral_value(ROUND_HALF_EVEN))
 
-    return read, epoch_ns
+    return read, epoch_ns or None  # 0 is Unix time: no leap second since 1970 may lie between zero and the rows
 
 
 def _record(using: ColumnMap, places: dict[str, int], row: list[str], at_s: float, number: int) -> Record:

@@ -16,6 +16,8 @@ _ISO = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).days * 86_400  # what a date can hold
+_LAST_S = ((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).days + 1) * 86_400 - 1
 
 
 def utc_ns(text: str) -> tuple[int, bool]:
@@ -34,6 +36,8 @@ def utc_ns(text: str) -> tuple[int, bool]:
         raise WorkloadError(f"{text[:60]!r} is no date or time of day: {error}") from None
     since = moment - _EPOCH
     whole_s = since.days * 86_400 + since.seconds - _offset_s(text, match[8] or "Z")
+    if not _FIRST_S <= whole_s <= _LAST_S:
+        raise WorkloadError(f"{text[:60]!r} is no date: in UTC it lies outside of the years 1 to 9999")
     return whole_s * NS + int((match[7] or "0")[:9].ljust(9, "0")), match[8] is not None
 
 

@@ -14,6 +14,7 @@ from workloads.importing.instants import NS, iso_utc, utc_ns
 from workloads.importing.records import Imported, MissionTask, Rows
 
 MOST_ITEMS = 5_000_000
+MOST_NUMBER = 1e15  # of a degree, a height in metres, a per cent: far beyond any
 
 
 def stac_items(text: str, source: str, *, skip_bad: bool = False) -> Imported:
@@ -129,7 +130,7 @@ def _middle(bbox: Any) -> tuple[float | None, float | None]:
     """Latitude and longitude; west above east crosses the date line, and there may be heights: RFC 7946, section 5."""
     if bbox is None:
         return None, None
-    if not isinstance(bbox, list) or len(bbox) not in (4, 6) or not all(type(n) in (int, float) for n in bbox):
+    if not isinstance(bbox, list) or len(bbox) not in (4, 6) or not all(_is_number(n) for n in bbox):
         raise WorkloadError("bbox is no list of 4 or 6 numbers")
     west, south, east, north = bbox[0], bbox[1], bbox[len(bbox) // 2], bbox[len(bbox) // 2 + 1]
     middle_deg = (west + east) / 2.0 + (180.0 if west > east else 0.0)
@@ -153,6 +154,11 @@ def _number(table: dict[str, Any], key: str) -> float | None:
     value = table.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WorkloadError(f"{key} is {str(value)[:40]!r}; a number")
+    if not _is_number(value):
+        raise WorkloadError(f"{key} is no number, or none that can be")
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """JSON's whole numbers may be larger than any float."""
+    return type(value) in (int, float) and abs(value) < MOST_NUMBER

@@ -10,6 +10,7 @@ give the same bytes. A file with fewer rows than it says is refused.
 
 import csv
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,7 +43,7 @@ class TaskFileHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def write_records(path: Path, imported: Imported, source: str, sha256: str) -> None:
     """Write tasks or a load, as JSON lines, or as CSV where the name ends so; whole, or not at all. Raises OSError."""
-    part = path.with_name(path.name + ".partial")
+    part = path.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
     try:
         with part.open("w", encoding="utf-8", newline="") as out:
             if path.suffix.lower() == ".csv":

@@ -77,6 +77,8 @@ def to_si(field: str, unit: str, text: str) -> float | int:
         raise WorkloadError(f"{field}: {text[:40]!r} is not finite")
     scale = UNITS[field].get(unit or "1", 1.0)
     si = value * scale + _ZEROS_K.get(unit, 0.0)
+    if not isfinite(si):
+        raise WorkloadError(f"{field}: {text[:40]!r} {unit} is more than a number can hold")
     if field not in WHOLE:
         return si
     if scale == 1.0 and si != int(si):

@@ -33,9 +33,7 @@ def trace(orbitmesh: Callable[..., Any], quick: str, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES[:3])
-def test_a_file_that_is_gone_empty_cut_or_no_json(
-    name: str, trace: Path, orbitmesh: Callable[..., Any], refused: Callable[..., str]
-) -> None:
+def test_a_file_that_is_gone_empty_cut_or_no_json(name: str, trace: Path, refused: Callable[..., str]) -> None:
     good = (trace / name).read_bytes()
     packed = name.endswith(".gz")
     for bad in (
@@ -48,10 +46,7 @@ def test_a_file_that_is_gone_empty_cut_or_no_json(
         (trace / name).unlink(missing_ok=True)
         if bad is not None:
             (trace / name).write_bytes(bad)
-        if name == "events.jsonl.gz" and bad == b"":  # an empty log is a log, of nothing
-            assert orbitmesh("replay", "kept").code == 1
-        else:
-            assert "kept" in refused("replay", "kept")
+        assert "kept" in refused("replay", "kept")
 
 
 def test_a_line_that_was_altered_is_named(trace: Path, orbitmesh: Callable[..., Any]) -> None:
@@ -72,6 +67,9 @@ def test_another_schema_and_another_digest(
 ) -> None:
     header = json.loads((trace / "header.json").read_bytes())
     (trace / "header.json").write_text(json.dumps(header | {"digest": "0" * 64}))
+    assert "header.json: it is not what the run wrote" in refused("replay", "kept")
+    header = {field: each for field, each in header.items() if field not in ("sums", "decisions", "header_sha256")}
+    (trace / "header.json").write_text(json.dumps(header | {"digest": "0" * 64}))  # of before there were seals
     done = orbitmesh("replay", "kept")
     assert (done.code, done.out) == (1, "")
     assert "every order agrees, but the log's digest is" in done.err
