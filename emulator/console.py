@@ -50,8 +50,11 @@ def notes(lines: Sequence[str]) -> None:
 
 
 @contextmanager
-def progress(shown: bool = True) -> Iterator[Callable[[str, float], Callable[[float], None]]]:
-    """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`."""
+def progress(shown: bool = True) -> Iterator[Callable[[str, float | None], Callable[[float], None]]]:
+    """Bars on standard error, on a terminal only. Yields `bar(title, total)`, which yields `advance_to(value)`.
+
+    A bar without a total moves and counts the seconds.
+    """
     if not (shown and sys.stderr.isatty()):  # rich before 14.3 writes a line end for a progress that it does not show
         yield lambda title, total: lambda value: None
         return
@@ -63,7 +66,7 @@ def progress(shown: bool = True) -> Iterator[Callable[[str, float], Callable[[fl
     )
     with Progress(*columns, console=err, transient=True) as bars:
 
-        def bar(title: str, total: float) -> Callable[[float], None]:
+        def bar(title: str, total: float | None) -> Callable[[float], None]:
             task = bars.add_task(title, total=total)
 
             def advance_to(value: float) -> None:

@@ -1,8 +1,8 @@
 """What was measured, for replays on the level `measured`: how long runs took in a recorded run, and what hosts drew.
 
-Rules: a time is of a task on a kind of node, or the mean of those alike there; runs that started together as one batch
-have one time, which holds for that batch only. A measured time that a node's budget of operations does not allow is
-refused, never clipped. Power that nobody counted stays the modelled one, and is called so.
+Rules: a time is of a task, as it asked there, on a kind of node, or the mean of those alike; runs that started together
+as one batch have one time, which holds for that batch only. A measured time that a node's budget of operations does not
+allow is refused, never clipped. Power that nobody counted stays the modelled one, and is called so.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from emulator.trace import Trace
 from emulator.world import World
 from nodes.ledger import RESOLUTION_S
 from nodes.processor import Processor
-from workloads.tasks import Task
+from workloads.pipeline import Graph
+from workloads.tasks import Outcome, Task
 
 MOST_WORKS = 1_000_000  # nodes times models of a live run: thousands [guess]
 Group = frozenset[str]
@@ -33,7 +34,7 @@ class RunTimes:
         """`kinds`: of every node, by its name."""
         self.kinds = kinds
         self._begun: dict[tuple[str, int], tuple[float, Group]] = {}
-        self._own_s: dict[tuple[str, str], tuple[float, Group]] = {}  # by task and kind of node
+        self._own_s: dict[tuple[str, str, str, int], tuple[float, Group]] = {}  # by task too: names recur
         self._alike_s: dict[tuple[str, str, int], list[float]] = {}  # by kind of node, model and inferences
 
     def begin(self, orders: Sequence[Order]) -> None:
@@ -48,18 +49,36 @@ class RunTimes:
             return
         start_s, group = begun
         kind = self.kinds.get(node, "")
-        self._own_s[task.id, kind] = (at_s - start_s, group)
+        self._own_s[task.id, kind, task.model, task.inferences] = (at_s - start_s, group)
         if len(group) == 1:
             self._alike_s.setdefault((kind, task.model, task.inferences), []).append(at_s - start_s)
 
-    def duration_s(self, task: Task, node: str, group: Group) -> float | None:
-        """What a run took there: this task's own, else the mean of those alike; None where nothing is known."""
-        kind = self.kinds.get(node, "")
-        own = self._own_s.get((task.id, kind))
+    def duration_s(self, task: Task, kind: str, group: Group) -> float | None:
+        """What a run took there on that kind of node: this task's own, if it asked for the same, else the mean of
+        those alike; None where nothing is known."""
+        own = self._own_s.get((task.id, kind, task.model, task.inferences))
         if own is not None and own[1] == group:
             return own[0]
         alike_s = self._alike_s.get((kind, task.model, task.inferences)) if len(group) == 1 else None
         return fmean(alike_s) if alike_s else None
+
+
+class Tiles:
+    """How many tiles of its scene each stage of a pipeline ran on: what those before it passed; no order says it."""
+
+    def __init__(self, world: World) -> None:
+        self._graph = None if world.pipeline is None else Graph(world.pipeline, world.models)
+        self._passed: dict[str, dict[str, int]] = {}  # by scene and stage
+
+    def ran_on(self, work: Task, outcome: Outcome) -> Task:
+        """A finished run's work, of all tiles of its scene, with those tiles that it ran on."""
+        if self._graph is None:
+            return work
+        scene, _, stage = work.id.rpartition("#")
+        passed = self._passed.setdefault(scene, {})
+        tiles = self._graph.reaching(passed, work.inferences)[stage]
+        passed[stage] = self._graph.passing(stage, tiles, work.inferences, outcome.cloud_fraction)
+        return msgspec.structs.replace(work, inferences=tiles)
 
 
 def groups(orders: Sequence[Order]) -> list[tuple[Run, Group]]:

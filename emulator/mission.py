@@ -120,6 +120,9 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
     mission.notes.append(_arrivals_note(workload, len(mission.later)))
     if planned:
         mission.notes.append(planned_note(planned, kept))
+    if UNIT_WORK.name in mission.models:
+        text = "batch jobs have no answer to send: those that run in orbit end there, counted as dropped (answered)"
+        mission.notes.append(text)
     return mission
 
 

@@ -77,7 +77,7 @@ def rerun(
     writer.begin(made, world)
     recorder = Recorder(core, writer.write, answers)
     times = Inputs(measured) if timing and measured is not None else inputs
-    timed = Measured(recorder, core, times, str(source.folder), calibrated)
+    timed = Measured(recorder, core, inputs, times, str(source.folder), calibrated)
     facts = [event for event in inputs.facts if _counts(event, from_s, end_s)]
     with watch(lambda: core.events, policy):
         _play(trace, core, timed if timing else recorder, inputs, facts, bar(level, end_s))

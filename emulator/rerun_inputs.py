@@ -21,7 +21,7 @@ from emulator.events import (
     SunRose,
     SunSet,
 )
-from emulator.measured_runs import Group, RunTimes
+from emulator.measured_runs import RunTimes, Tiles
 from emulator.mission import answered
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.trace import Trace
@@ -53,7 +53,7 @@ class Inputs:
         self._filed = {name for name, profile in trace.world.models.items() if profile.sha256}  # models from files
         self.times = RunTimes({node.name: node.kind for node in trace.world.nodes})
         scenes: dict[str, Task] = {}
-        find = work_of(trace.world.pipeline, scenes)
+        find, tiles = work_of(trace.world.pipeline, scenes), Tiles(trace.world)
         for number, _, (event, orders) in trace.lines():
             if isinstance(event, GIVEN):
                 self.facts.append(event)
@@ -66,9 +66,8 @@ class Inputs:
                     raise TraceError(f"{trace.folder}: line {number}: {event.task!r} was never captured") from error
                 self._outcomes[event.task] = event.outcome
                 self._alike[self._key(task)] = event.outcome
-                self.times.finish(event.at_s, event.node, event.run, task)
+                self.times.finish(event.at_s, event.node, event.run, tiles.ran_on(task, event.outcome))
             self.times.begin(orders)
-        self._find = find
 
     def infer(self, task: Task) -> Outcome:
         """What inference says of a task: as recorded, as of one alike, or as the model says now."""
@@ -77,15 +76,6 @@ class Inputs:
             self.inferred += 1
             found = self._model()(task)
         return found
-
-    def duration_s(self, task: str, node: str, group: Group) -> float | None:
-        """What a run took in the trace, which starts together with those of `group`: of this task on this kind of node,
-        else the mean of those alike; None where nothing is known."""
-        try:
-            work = self._find(task)
-        except (KeyError, ValueError):  # a task that the measured run did not have
-            return None
-        return self.times.duration_s(work, node, group)
 
     def _key(self, task: Task) -> tuple[str, int, int, int]:
         """What answers depend on: model, tile, bytes of the scene; of a request, which no file answers, its length."""

@@ -47,9 +47,16 @@ class Measured:
     Of nodes whose kind is in `calibrated`, their processor's calibrations say so, and the core has asked them already.
     """
 
-    def __init__(self, door: Door, core: Core, inputs: Inputs, source: str, calibrated: tuple[str, ...]) -> None:
+    def __init__(
+        self, door: Door, core: Core, inputs: Inputs, measured: Inputs, source: str, calibrated: tuple[str, ...]
+    ) -> None:
+        """Tasks are those of `inputs`, times those of `measured`; a model of another file there says nothing here."""
         self._handle = door.handle
-        self._core, self._inputs, self._source, self._calibrated = core, inputs, source, calibrated
+        self._core, self._source, self._calibrated = core, source, calibrated
+        self._times, there = measured.times, measured.world.models
+        self._unlike = {
+            name for name, each in inputs.world.models.items() if name in there and there[name].sha256 != each.sha256
+        }
         self.recorded = self.calibrated = self.modelled = 0
 
     def handle(self, event: Event) -> list[Order]:
@@ -64,7 +71,8 @@ class Measured:
             self.calibrated += order.basis == "calibrated"
             self.modelled += order.basis != "calibrated"
             return order
-        duration_s = self._inputs.duration_s(order.task, order.node, group)
+        task = self._core.work[order.task].task
+        duration_s = None if task.model in self._unlike else self._times.duration_s(task, node.kind, group)
         if duration_s is None:
             self.modelled += 1
             return order

@@ -26,7 +26,9 @@ def carry_out(options: argparse.Namespace) -> None:
     from emulator.trace import Trace
     from emulator.tracing.differences import difference
 
-    found = difference(Trace(options.left), Trace(options.right))
+    with console.progress() as bar:
+        bar("diff", None)
+        found = difference(Trace(options.left), Trace(options.right))
     if options.json:
         console.print_json(found)
         return

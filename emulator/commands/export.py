@@ -49,7 +49,9 @@ def carry_out(options: argparse.Namespace) -> None:
         raise BadInput(f"--tasks {options.tasks}: 0 or more")
     refuse_taken(options.out)  # before the work, not after it
     trace = Trace(options.folder)
-    written = _export(trace, options)
+    with console.progress() as bar:
+        bar(f"export to {options.to}", None)
+        written = _export(trace, options)
     notes = [synthetic(trace)]
     if not trace.closed:
         notes.append(f"the run was cut off, and so is what is written here: {trace.missing or 'its log is whole'}")

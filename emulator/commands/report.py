@@ -52,6 +52,7 @@ def carry_out(options: argparse.Namespace) -> None:
 
 
 def _save(trace: Any, folder: Path) -> dict[str, int]:
+    from emulator import console
     from emulator.errors import BadInput
     from emulator.folders import made
     from emulator.tracing.columnar import library, save
@@ -59,5 +60,6 @@ def _save(trace: Any, folder: Path) -> dict[str, int]:
     library("pyarrow")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"--parquet {folder} is there and not an empty folder to fill; name a new one")
-    with made(folder, "--parquet"):
+    with made(folder, "--parquet"), console.progress() as bar:
+        bar("Parquet", None)
         return save(trace, folder)

@@ -4,6 +4,7 @@ The virtual engine jumps from event to event; the live engine runs one process p
 between them, in real or stretched time (`orbitmesh live` is its short form, with a live table)."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def carry_out(options: argparse.Namespace) -> None:
             "--resume is for the virtual engine: the world of a live run went on meanwhile. What the killed run left "
             f"in {partial_of(options.out)} opens in report, trace and replay; move it away, or remove it, and run anew"
         )
+    if options.resume and os.path.isfile(options.out / "header.json"):
+        raise BadInput(f"--resume: the run in {options.out} is finished, and nothing is left to do: report shows it")
     play(options, live=options.engine == "live", drawn=False, resume=options.resume)
 
 

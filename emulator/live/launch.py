@@ -27,7 +27,7 @@ from emulator.live.figures import LiveFigures, check_letters
 from emulator.live.floor import measure_floor
 from emulator.live.governor import Governor
 from emulator.live.lateness import Lateness
-from emulator.live.metering import IDLE_S, find_counter, read_j
+from emulator.live.metering import IDLE_S, READ_S, find_counter, read_j
 from emulator.live.model_transfer import by_path, by_wire
 from emulator.live.muster import muster
 from emulator.live.options import LiveOptions
@@ -169,9 +169,17 @@ class Launch:
     def _run_counted(self, engine: Engine, watch: Callable[[Engine], None], counter: Found) -> None:
         """Let time run, and count what this host draws meanwhile."""
         self._deciding = self.begun = True
-        begun_j = read_j(counter)
+        begun_j, read_s = read_j(counter), wall_s()
+
+        def look(engine: Engine) -> None:
+            nonlocal read_s
+            if wall_s() > read_s + READ_S:
+                read_j(counter)
+                read_s = wall_s()
+            watch(engine)
+
         try:
-            engine.run(watch)
+            engine.run(look)
         finally:
             self._deciding = False
         ended_j = read_j(counter)

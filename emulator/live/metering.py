@@ -14,6 +14,7 @@ import msgspec
 from workloads.measuring.energy import POWERCAP, Counter, Found, counter, nvml, rapl
 from workloads.providers import NVIDIA
 
+READ_S = 60.0  # wall seconds between readings: a counter of 262 kJ wraps in 60 s at 4.4 kW, more than a host draws
 IDLE_S = 1.0  # wall seconds of doing nothing before time begins: a thousand updates of RAPL's counter
 
 

@@ -4,6 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from emulator.orders import Order
 from emulator.tracing.header import READS, Footer, Header
 from emulator.tracing.log import MOST_LINE_BYTES, Log
 from emulator.tracing.seal import broken, sum_of
-from emulator.tracing.writer import DECISIONS, EVENTS
+from emulator.tracing.writer import DECISIONS, EVENTS, partial_of
 from emulator.world import World
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ class Trace:
 
     def __init__(self, folder: Path) -> None:
         if not os.path.isfile(folder / "header.json"):
-            text = "it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one"
-            raise TraceError(f"{str(folder)[:200]} is no trace: {text}")
+            raise TraceError(f"{str(folder)[:200]} is no trace: {_instead(folder)}")
         self.folder = folder
         head = self._read("header.json", MOST_HEADER_BYTES)
         table = self._decode("header.json", head, dict)
@@ -218,3 +218,12 @@ class Trace:
             return msgspec.json.decode(data, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.folder / name}: {error}") from error
+
+
+def _instead(folder: Path) -> str:
+    """What to do about a folder without a header: a run into it may have been killed."""
+    with suppress(OSError, ValueError):  # a name that cannot be has no neighbour either
+        left = partial_of(folder)
+        if os.path.isfile(left / "header.json"):
+            return f"the run into it was cut off, and left {str(left)[:400]}, which opens; `run --resume` goes on with it"
+    return "it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one"

@@ -64,7 +64,7 @@ class Squeezer:
                 rest = memoryview(pack(piece.raw, piece.lines, piece.first_s, piece.last_s))
                 while rest:  # the files have no buffers, whose rest would have to be written when they are closed
                     rest = rest[piece.file.write(rest) :]
-            except (OSError, ValueError, MemoryError) as error:
+            except Exception as error:  # whatever it was, the run must hear it, or it waits for ever
                 if isinstance(error, OSError):
                     error.filename = error.filename or str(piece.file.name)  # a full disk does not say where it is
                 self._error = error

@@ -120,7 +120,9 @@ def test_requests_are_answered_and_add_up(tmp_path: Path) -> None:
 
 def test_batch_jobs_ask_for_their_operations(tmp_path: Path) -> None:
     ready = assembled(tmp_path, [MissionTask(id="j", at_s=0.0, ops=3e12)], 'flown = "in-turn"')
-    assert run(ready, "onboard", None).row.ops == 3_000_000_000_000
+    row = run(ready, "onboard", None).row
+    assert (row.ops, row.reasons) == (3_000_000_000_000, {"dropped: answered": 1})
+    assert any(note.startswith("batch jobs have no answer to send") for note in ready.notes)
 
 
 REFUSED = [

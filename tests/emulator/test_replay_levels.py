@@ -15,7 +15,7 @@ from emulator.decision_log import DecisionLog, read, written
 from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt
 from emulator.errors import MeasuredError, TraceError
 from emulator.events import Captured, ContactClosed, ContactOpened, Finished, NodeFailed, NodeRecovered
-from emulator.measured_runs import RunTimes
+from emulator.measured_runs import RunTimes, Tiles
 from emulator.orders import Run
 from emulator.recorder import Recorder
 from emulator.replay import replay
@@ -27,7 +27,8 @@ from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing.tables import rows
 from emulator.virtual import run
 from nodes.processor import Processor
-from workloads.tasks import Task
+from workloads.pipeline import Pipeline, Stage
+from workloads.tasks import Outcome, Task
 
 GIVEN = (Captured, ContactOpened, ContactClosed, NodeFailed, NodeRecovered)
 
@@ -239,11 +240,59 @@ def test_the_time_of_a_batch_is_of_that_batch_only() -> None:
     for each in first:
         times.finish(each.finish_s, "A", each.run, tasks[each.task])
     pair = frozenset("ab")
-    assert [times.duration_s(tasks[name], "A", pair) for name in "ab"] == [3.0, 3.0]
-    assert times.duration_s(tasks["a"], "A", frozenset("ac")) is None
-    assert times.duration_s(tasks["a"], "A", frozenset("a")) == 1.0  # as the one alike that ran alone
-    assert times.duration_s(tasks["d"], "A", frozenset("d")) == 1.0
-    assert times.duration_s(tasks["d"], "G", frozenset("d")) is None
+    assert [times.duration_s(tasks[name], "satellite", pair) for name in "ab"] == [3.0, 3.0]
+    assert times.duration_s(tasks["a"], "satellite", frozenset("ac")) is None
+    assert times.duration_s(tasks["a"], "satellite", frozenset("a")) == 1.0  # as the one alike that ran alone
+    assert times.duration_s(tasks["d"], "satellite", frozenset("d")) == 1.0
+    assert times.duration_s(tasks["d"], "station", frozenset("d")) is None
+
+
+def test_a_task_of_the_same_name_that_asked_for_another_model_lends_no_time() -> None:
+    """Tasks of every scenario of the same satellites have the same names, whatever they ask for."""
+    times = RunTimes({"A": "satellite"})
+    times.begin([Run("A", "a", 1, 0.0, 3.0)])
+    asked = Task("a", 0.0, "A", 0, "m", 5, 0, 1e9, 0)
+    times.finish(3.0, "A", 1, asked)
+    alone = frozenset("a")
+    assert times.duration_s(asked, "satellite", alone) == 3.0
+    assert times.duration_s(msgspec.structs.replace(asked, model="other"), "satellite", alone) is None
+    assert times.duration_s(msgspec.structs.replace(asked, inferences=6), "satellite", alone) is None
+
+
+def test_a_task_that_the_measured_run_never_had_takes_the_mean_of_those_alike(lab, recorded, tmp_path) -> None:
+    """The first half of the tasks ran 1.5 times as long there; the second half was never captured there."""
+    slow = msgspec.structs.replace(lab.cpu, name="slow", peak_ops_per_s={"int8": 1e9 / 1.5})
+    again(recorded, tmp_path / "slow", "inputs", load("mesh", lambda: 0.0), processor=slow, to_s=5.0)
+    there = Trace(tmp_path / "slow")
+    assert 0 < len(rows(there, "tasks")) < 24
+    found = again(recorded, tmp_path / "out", "measured", load("mesh", lambda: 0.0), measured=there)
+    assert found.runs_modelled == 0
+    ran = [row for row in rows(Trace(tmp_path / "out"), "runs") if row["how"] == "finished"]
+    assert len({row["task"] for row in ran}) > len(rows(there, "tasks"))
+    for row in ran:
+        assert row["finished_s"] - row["start_s"] == pytest.approx(3.0)  # 2 s of work, 1.5 times as slow
+
+
+def test_a_stage_is_alike_to_stages_of_as_many_tiles(lab) -> None:
+    """Of 10 tiles under 80 % of cloud two go on, of 10 under 25 % eight (7.5, to the nearest)."""
+    stages = (Stage(name="screen", model="m", passes="clear"), Stage(name="detect", model="n", after=("screen",)))
+    tiles = Tiles(msgspec.structs.replace(lab.world([]), pipeline=Pipeline(stages=stages)))
+    for scene, cloudy, left in (("a", 0.8, 2), ("b", 0.25, 8)):
+        work = Task(f"{scene}#screen", 0.0, "A", 0, "m", 10, 0, 1e9, 0)
+        assert tiles.ran_on(work, Outcome("clear", cloudy, 1)) == work
+        then = msgspec.structs.replace(work, id=f"{scene}#detect", model="n")
+        assert tiles.ran_on(then, Outcome("clear", 0.0, 1)) == msgspec.structs.replace(then, inferences=left)
+
+
+def test_a_model_of_the_same_name_but_another_file_lends_no_time(lab, recorded, tmp_path) -> None:
+    again(recorded, tmp_path / "same", "inputs", load("mesh", lambda: 0.0))
+    models = {name: msgspec.structs.replace(each, sha256="0" * 64) for name, each in recorded.world.models.items()}
+    inputs = Inputs(recorded, lab.infer)
+    inputs.world = msgspec.structs.replace(inputs.world, models=models)
+    same, mesh = Trace(tmp_path / "same"), load("mesh", lambda: 0.0)
+    found = again(recorded, tmp_path / "out", "measured", mesh, measured=same, inputs=inputs)
+    assert found.runs_measured == 0
+    assert found.runs_modelled > 0
 
 
 COUNTED = {

@@ -10,8 +10,11 @@ import os
 import re
 import resource
 import shutil
+import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from emulator.errors import BadInput, TraceError
 from emulator.replay import replay
 from emulator.schedulers import load
 from emulator.trace import Trace
+from emulator.tracing.squeeze import Piece, Squeezer
 from emulator.tracing.writer import partial_of
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -189,3 +193,13 @@ def test_what_a_killed_run_left_damaged_ends_in_the_same_run_or_in_a_named_error
     else:
         lab.record(tmp_path / "run", block_lines=4, resume=True)
         assert listing(tmp_path / "run") == whole
+
+
+def test_whatever_goes_wrong_beside_a_run_is_raised_in_it_and_nobody_waits(tmp_path) -> None:
+    with FileIO(tmp_path / "log", "w") as file:
+        squeezer = Squeezer()
+        squeezer.put(Piece(file, b"x\n", 1 << 33, 0.0, 0.0))  # more lines than its head can say
+        pieces = [Piece(file, b"x\n", 1, 0.0, 0.0)] * 100
+        with pytest.raises(struct.error):
+            deque(map(squeezer.put, pieces), maxlen=0)
+        squeezer.abandon()

@@ -11,6 +11,7 @@ from emulator.cli import main
 from emulator.errors import BadInput
 from emulator.live import control as say
 from emulator.live import worker as working
+from emulator.live.launch import Launch
 from emulator.live.metering import Energy, Meter, Works, find_counter, read_j
 from emulator.live.model_transfer import refuse_paths
 from emulator.live.worker import Done, Worker
@@ -151,3 +152,25 @@ def test_a_gpu_counts_joules_that_never_fall() -> None:
     assert after_j is not None
     assert after_j >= before_j > 0.0
     assert found.counter.source.startswith(f"NVML: {gpu.name}")
+
+
+def test_a_counter_that_wraps_several_times_in_a_run_loses_no_joule(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, energy_uj: Path
+) -> None:
+    (energy_uj.parent / "max_energy_range_uj").write_text("3000000")  # 3 J, of which 2 J are drawn a minute
+    now_s = 0.0
+    monkeypatch.setattr("emulator.live.launch.wall_s", lambda: now_s)
+    watched = []
+
+    class Minutes:
+        def run(self, watch: Callable[[Any], None]) -> None:
+            nonlocal now_s
+            for minute in range(1, 6):
+                now_s = 61.0 * minute
+                energy_uj.write_text(str((1_000_000 + 2_000_000 * minute) % 3_000_000))
+                watch(self)
+
+    launch = types.SimpleNamespace(crew=types.SimpleNamespace(meter=Meter()))
+    Launch._run_counted(launch, Minutes(), watched.append, find_counter("cpu", str(tmp_path)))  # type: ignore[arg-type]
+    assert launch.crew.meter.host_j == pytest.approx(10.0)
+    assert len(watched) == 5

@@ -103,8 +103,14 @@ def test_a_column_map_turns_units_into_si() -> None:
     ],
 )  # fmt: skip
 def test_times_in_numbers_keep_their_digits(unit: str, text: str, seconds: float) -> None:
-    using = ColumnMap(time=TimeColumn(column="t", unit=unit, epoch="1970-01-01T00:00:00Z"))
+    using = ColumnMap(time=TimeColumn(column="t", unit=unit, epoch="1980-01-06T00:00:00Z"))
     assert tasks(csv_records(f"t\n{text}\n", "t.csv", using))[0].at_s == pytest.approx(seconds, rel=1e-15)
+
+
+def test_unix_time_counts_from_the_first_row_so_that_no_leap_second_since_1970_lies_in_it() -> None:
+    using = ColumnMap(time=TimeColumn(column="t", unit="ms", epoch="1970-01-01T00:00:00Z"))
+    made = csv_records("t\n1759507200000\n1759507210500\n", "t.csv", using)  # `date -u -d @1759507200`
+    assert (made.epoch, [each.at_s for each in tasks(made)]) == ("2025-10-03T16:00:00Z", [0.0, 10.5])
 
 
 def test_numbers_without_an_epoch_give_a_list_without_one() -> None:

@@ -45,6 +45,26 @@ def test_report_diff_and_trace_tell_a_run(kept: Path, orbitmesh: Command, quick:
     assert orbitmesh("trace", "kept", "--task", task).code == 0
 
 
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    ("command", "title"),
+    [
+        (("diff", "kept", "kept"), "diff"),
+        (("export", "kept", "--to", "csv", "--out", "tables"), "export to csv"),
+        (("report", "kept", "--parquet", "tables"), "Parquet"),
+    ],
+)
+def test_long_work_on_a_trace_shows_that_it_goes_on(
+    command: tuple[str, ...], title: str, orbitmesh: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "--parquet" in command:
+        pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    done = orbitmesh(*command)
+    assert done.code == 0
+    assert title in done.err
+
+
 def test_tables_are_saved_beside_the_trace_and_read_there(kept: Path, orbitmesh: Command) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
     told = orbitmesh("report", "kept", "--parquet", "kept/tables", "--json").document
@@ -100,6 +120,7 @@ def test_a_run_replays_on_every_level(orbitmesh: Command, quick: str) -> None:
         (("report", "kept", "--parquet", "kept"), "not an empty folder"),
         (("diff", "kept", "gone"), "gone is no trace"),
         (("run", "quick.toml", "--policy", "mesh", "--resume"), "name it with --out DIR"),
+        (("run", "quick.toml", "--policy", "mesh", "--out", "kept", "--resume"), "the run in kept is finished"),
         (("run", "quick.toml", "--policy", "mesh", "--out", "x", "--resume", "--engine", "live"), "virtual engine"),
     ],
 )
