@@ -14,12 +14,23 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 WIDTH = 120  # characters, where there is no terminal to ask
 WIDEST = 1000  # characters of a table
 
-out = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-err = Console(markup=False, emoji=False, highlight=False, stderr=True)
+_CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\ufffd")  # but tab and line end
+
+
+class _Plain(Console):
+    """Names in files from elsewhere cannot steer the terminal: a control character is shown as one that is unknown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(text.translate(_CONTROLS), **options)
+
+
+out = _Plain(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = _Plain(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 def print_json(document: Any) -> None:

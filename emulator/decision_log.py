@@ -130,8 +130,8 @@ def fields(name: str) -> tuple[str, ...]:
 class Forced:
     """A scheduler that decides what another one is recorded to have decided.
 
-    `differences` counts what could not be as it was: questions that came otherwise, and decisions for tasks that never
-    waited again.
+    `parted_s` is when questions first came otherwise (None: never), `left` what was decided for tasks that never waited
+    again.
     """
 
     def __init__(self, answers: Iterable[Answer]) -> None:

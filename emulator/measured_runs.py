@@ -36,6 +36,7 @@ class RunTimes:
         self._begun: dict[tuple[str, int], tuple[float, Group]] = {}
         self._own_s: dict[tuple[str, str, str, int], tuple[float, Group]] = {}  # by task too: names recur
         self._alike_s: dict[tuple[str, str, int], list[float]] = {}  # by kind of node, model and inferences
+        self._mean_s: dict[tuple[str, str, int], float] = {}  # of those, as asked for since the last run ended
 
     def begin(self, orders: Sequence[Order]) -> None:
         """Take notice of the runs among the orders of one fact."""
@@ -52,6 +53,7 @@ class RunTimes:
         self._own_s[task.id, kind, task.model, task.inferences] = (at_s - start_s, group)
         if len(group) == 1:
             self._alike_s.setdefault((kind, task.model, task.inferences), []).append(at_s - start_s)
+            self._mean_s.clear()
 
     def duration_s(self, task: Task, kind: str, group: Group) -> float | None:
         """What a run took there on that kind of node: this task's own, if it asked for the same, else the mean of
@@ -59,8 +61,12 @@ class RunTimes:
         own = self._own_s.get((task.id, kind, task.model, task.inferences))
         if own is not None and own[1] == group:
             return own[0]
-        alike_s = self._alike_s.get((kind, task.model, task.inferences)) if len(group) == 1 else None
-        return fmean(alike_s) if alike_s else None
+        alike = kind, task.model, task.inferences
+        if len(group) > 1 or alike not in self._alike_s:
+            return None
+        if alike not in self._mean_s:
+            self._mean_s[alike] = fmean(self._alike_s[alike])
+        return self._mean_s[alike]
 
 
 class Tiles:

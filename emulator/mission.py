@@ -25,7 +25,7 @@ URGENT_TIMELINESS = ("NRT", "RT")  # near real time, real time: the plan's own c
 
 @dataclass
 class Mission:
-    """The tasks, and what they ask: `models` those that no file runs, `answer_bytes` of each of their inferences."""
+    """The tasks, and what they ask: `models` those that no file runs, `answer_bytes` as `answered` has them."""
 
     tasks: list[Task] = field(default_factory=list)
     models: dict[str, ModelProfile] = field(default_factory=dict)
@@ -45,15 +45,18 @@ class Mission:
         return answered(task, self.answer_bytes[task.model])
 
 
-def answered(task: Task, bytes_per_inference: float) -> Outcome:
-    """What comes of a request or a batch job: its answer, as many bytes long."""
-    return Outcome("answered", 0.0, round(task.inferences * bytes_per_inference))
+def answered(task: Task, answer_bytes: float) -> Outcome:
+    """What comes of a request, `answer_bytes` for each token, or of a batch job, `answer_bytes` in all."""
+    units = 1 if task.model == UNIT_WORK.name else task.inferences
+    return Outcome("answered", 0.0, round(units * answer_bytes))
 
 
 class Asks:
     """What each kind of task asks of a processor; costs that no model file has go into the mission."""
 
-    def __init__(self, model: str, workload: Workload, kept: Sequence[MissionTask], mission: Mission) -> None:
+    def __init__(
+        self, model: str, workload: Workload, kept: Sequence[MissionTask], mission: Mission, job_bytes: float
+    ) -> None:
         self.model = model
         self.prompts: dict[int, str] = {}  # padded prompt -> name of its cost
         outputs: dict[int, list[int]] = {}
@@ -62,7 +65,7 @@ class Asks:
                 outputs.setdefault(padded(each.prompt_tokens), []).append(each.output_tokens)
             elif each.scenes is None:
                 mission.models[UNIT_WORK.name] = UNIT_WORK
-                mission.answer_bytes[UNIT_WORK.name] = 0.0
+                mission.answer_bytes[UNIT_WORK.name] = job_bytes
         for prompt, answers in sorted(outputs.items()):
             profile = token_profile(decoders()[workload.decoder], prompt, sum(answers) / len(answers))
             self.prompts[prompt] = profile.name
@@ -93,7 +96,8 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
     kept = [each for each in records if not workload.modes or each.mode in workload.modes]
     _refuse(loaded, workload, kept, len(satellites))
     mission = Mission(think_s=workload.think_s)
-    asks = Asks(model, workload, kept, mission)
+    job_bytes = float(scenario.products.load_product_bytes)
+    asks = Asks(model, workload, kept, mission, job_bytes)
     planned = planned_stations(loaded, workload, kept)
     outside = 0
     for number, satellite in enumerate(satellites):
@@ -121,8 +125,7 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
     if planned:
         mission.notes.append(planned_note(planned, kept))
     if UNIT_WORK.name in mission.models:
-        text = "batch jobs have no answer to send: those that run in orbit end there, counted as dropped (answered)"
-        mission.notes.append(text)
+        mission.notes.append(f"a batch job answers {job_bytes:g} bytes (products.load_product_bytes) [guess]")
     return mission
 
 

@@ -110,8 +110,8 @@ def scenario_model(trace: Trace) -> Fallback:
     unfiled = {name: 0.0 for name, profile in trace.world.models.items() if not profile.sha256}
     if loaded.scenario.workload is not None:
         tokens = {name: loaded.scenario.workload.bytes_per_token for name in unfiled if name != UNIT_WORK.name}
-        unfiled |= tokens  # bytes of an answer by its inferences; a batch job has none
-    if unfiled and len(unfiled) == len(trace.world.models):
+        unfiled |= tokens | {UNIT_WORK.name: float(loaded.scenario.products.load_product_bytes)}
+    if unfiled and set(unfiled) >= set(trace.world.models):
         return lambda task: answered(task, unfiled[task.model])
     if loaded.scenario.models:
         names = ", ".join(loaded.scenario.models)

@@ -141,7 +141,8 @@ def _satellites(
     """A packet for each satellite: where it is, the orbit half a turn before and behind, its name."""
     for row, name in enumerate(orbits.ephemeris.names):
         positions, velocities = orbits.ephemeris.only(row).states(times_s)
-        samples = np.column_stack((times_s, turned(positions, orbits.epoch, times_s, frame)[0]))
+        places = np.round(turned(positions, orbits.epoch, times_s, frame)[0], 3)
+        samples = np.column_stack((times_s, places))  # instants are not rounded: a millisecond is 7.6 m of a low orbit
         half_s = period_s(positions[0, 0], velocities[0, 0]) / 2.0
         color = {"solidColor": {"color": {"rgba": [*SATELLITE[:3], 90]}}}
         packet = {
@@ -153,7 +154,7 @@ def _satellites(
                 "referenceFrame": frame,
                 "interpolationAlgorithm": "LAGRANGE",
                 "interpolationDegree": DEGREE,
-                "cartesian": np.round(samples, 3).ravel().tolist(),
+                "cartesian": samples.ravel().tolist(),
             },
             "point": _point(SATELLITE, 7, outages.get(name, []), clock),
             "label": _label(name),

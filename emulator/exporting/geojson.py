@@ -19,7 +19,7 @@ from emulator.tracing.tables import about_trace
 from nodes.station import GroundStation
 from nodes.track import subpoints
 
-STEP_S = 30.0  # 2 degrees of an orbit at 500 km: a straight line on the map is then within 2 km of the track
+STEP_S = 30.0  # 2 degrees of an orbit at 500 km: a straight line is within 2 km of the track, 7 km near a pole
 DEGREE_DIGITS = 6  # 0.1 m on the ground
 
 Point = tuple[float, float, float, float]  # longitude and latitude in degrees, height in m, instant in s

@@ -18,7 +18,7 @@ from emulator.exporting.tracks import Track, Tracks, microseconds, nanoseconds
 from emulator.orders import Order
 from emulator.state import BUNDLE
 from emulator.trace import Trace
-from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord, cloud_fraction
 from emulator.tracing.tables import about_trace
 from emulator.tracing.telling import damage, tell
 from emulator.world import STATION
@@ -86,7 +86,8 @@ class ChromeTrace(Sink):
         stop_s = order.finish_s if run.ended_s is None else run.ended_s
         says: dict[str, Any] = {"task": order.task, "run": order.run, "basis": order.basis, "how": run.how}
         if outcome is not None:
-            says |= {"label": outcome.label, "cloud_fraction": outcome.cloud_fraction}
+            cloud = cloud_fraction(outcome)
+            says |= {"label": outcome.label} | ({} if cloud is None else {"cloud_fraction": cloud})
         track = self._track(order.node, "processor", PROCESSOR)
         name = order.task[len(run.owner) + 1 :] or "inference"  # of a pipeline: the stage
         self._touch(run.owner, self._slice(track, name, order.start_s, stop_s, says))

@@ -64,14 +64,20 @@ def head_at(file: BinaryIO, offset: int, file_bytes: int) -> Block:
     return Block(offset, size_bytes, lines, raw_bytes, first_s, last_s)
 
 
+def packed(file: BinaryIO, block: Block) -> tuple[bytes, bytes]:
+    """What is deflated in a block, and its tail; the sum, which covers what the block says of itself, is checked."""
+    file.seek(block.offset)
+    data = file.read(block.size_bytes)
+    body, tail = data[HEAD_BYTES : -_TAIL.size], data[-_TAIL.size :]
+    fields = data[len(HEAD) : len(HEAD) + _FIELDS.size]
+    if _SUM.unpack_from(data, len(HEAD) + _FIELDS.size)[0] != _sum_of(fields, body, tail):
+        raise Damage("a block's checksum is wrong")
+    return body, tail
+
+
 def unpack(file: BinaryIO, block: Block) -> bytes:
     """The lines of a block, checked in every way. Raises `Damage`."""
-    file.seek(block.offset)
-    packed = file.read(block.size_bytes)
-    body, tail = packed[HEAD_BYTES : -_TAIL.size], packed[-_TAIL.size :]
-    fields = packed[len(HEAD) : len(HEAD) + _FIELDS.size]
-    if _SUM.unpack_from(packed, len(HEAD) + _FIELDS.size)[0] != _sum_of(fields, body, tail):
-        raise Damage("a block's checksum is wrong")
+    body, tail = packed(file, block)
     stretch = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         raw = stretch.decompress(body, block.raw_bytes + 1)

@@ -103,7 +103,9 @@ class ParquetFile:
 
     def __enter__(self) -> "ParquetFile":
         parquet = library("pyarrow.parquet")
-        self._writer = parquet.ParquetWriter(self._partial, self._rows.schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(
+            self._partial, self._rows.schema, compression="zstd", write_page_checksum=True
+        )
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -132,7 +134,7 @@ class ParquetFile:
 def _saved(trace: Trace, path: Path, columns: Sequence[Column]) -> Any:
     parquet, pa = library("pyarrow.parquet"), library("pyarrow")
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise TraceError(f"{path}: cannot be read: {error}; remove it, it can be made again") from error
     digest = (table.schema.metadata or {}).get(b"digest", b"").decode(errors="replace")

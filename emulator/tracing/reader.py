@@ -225,5 +225,5 @@ def _instead(folder: Path) -> str:
     with suppress(OSError, ValueError):  # a name that cannot be has no neighbour either
         left = partial_of(folder)
         if os.path.isfile(left / "header.json"):
-            return f"the run into it was cut off, and left {str(left)[:400]}, which opens; `run --resume` goes on with it"
+            return f"its run was cut off, and left {str(left)[:400]}, which opens; `run --resume` goes on with it"
     return "it has no header.json; `orbitmesh run SCENARIO --out DIR` makes one"

@@ -12,6 +12,12 @@ from workloads.tasks import Outcome, Task
 DELIVERED, LOST, WITHDRAWN, IN_FLIGHT = "delivered", "lost", "withdrawn", "in flight"
 FINISHED, CANCELLED, RUNNING = "finished", "cancelled", "running"
 DONE, PENDING = "done", "pending"
+ANSWERED = "answered"  # what comes of requests and batch jobs, which show no cloud
+
+
+def cloud_fraction(outcome: Outcome) -> float | None:
+    """What inference said of a scene; None for what is none, where the log has 0."""
+    return None if outcome.label == ANSWERED else outcome.cloud_fraction
 
 
 class HopRecord:

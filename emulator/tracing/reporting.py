@@ -1,6 +1,7 @@
 """What a trace comes to: its header, its figures, its ledger, in one document and as lines of a table."""
 
 from collections import Counter
+from math import inf
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from emulator.report import Row
 from emulator.table import LINES
 from emulator.tracing.reader import Trace
 from emulator.tracing.records import BundleRecord, Sink, TaskRecord
+from emulator.tracing.tables import synthetic
 from emulator.tracing.telling import damage, tell
 
 
@@ -21,6 +23,8 @@ def document(trace: Trace) -> dict[str, Any]:
     """Everything as plain tables; `figures` is None for a trace that was never closed. Raises `TraceError`."""
     header: dict[str, Any] = msgspec.to_builtins(trace.header)
     notes = []
+    if trace.closed:
+        _refuse_damage(trace)
     for name in ("scenario_table", "elements"):  # in full in header.json; here they would drown the rest
         header.pop(name)
     footer = trace.footer()
@@ -36,10 +40,22 @@ def document(trace: Trace) -> dict[str, Any]:
         notes.append(live if trace.header.engine == "live" else f"go on with it: {again}")
     elif footer is None:
         notes.append(f"schema {trace.header.schema} kept no ledger and no decisions")
+    if trace.header.replay_of:
+        notes.append("a replay: " + ", ".join(f"{name} {value[:80]}" for name, value in trace.header.replay_of.items()))
+    notes.append(synthetic(trace))
     if header["sources"]:
         notes += [f"{name}: {text}" for name, text in header["sources"].items()]
     told["notes"] = notes
     return told
+
+
+def _refuse_damage(trace: Trace) -> None:
+    """Raise `TraceError` where the logs of figures are damaged: sums of blocks are checked, none is unpacked."""
+    for _ in trace.chunks(from_s=inf):
+        pass
+    if trace.keeps_decisions:
+        for _ in trace.decisions(from_s=inf):
+            pass
 
 
 def lines(told: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from emulator.events import Captured, Event, Offered
 from emulator.orders import Order
 from emulator.tracing.columns import TABLES
 from emulator.tracing.reader import Trace
-from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord, cloud_fraction
 from emulator.tracing.telling import damage, telling
 from emulator.version import installed_version
 from links.contacts import Contact
@@ -156,7 +156,7 @@ def contact_cells(number: int, contact: Contact) -> Cells:
 
 
 def _said(outcome: Outcome | None) -> Cells:
-    return (None, None, None) if outcome is None else (outcome.label, outcome.cloud_fraction, outcome.product_bytes)
+    return (None, None, None) if outcome is None else (outcome.label, cloud_fraction(outcome), outcome.product_bytes)
 
 
 def _decisions(trace: Trace, from_s: float | None, to_s: float | None) -> Iterator[Cells]:

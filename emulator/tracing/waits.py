@@ -66,7 +66,7 @@ class Reasons:
 
     def __init__(self, trace: Trace, evidence: Evidence) -> None:
         self._folder = trace.folder
-        self._plan = trace.world.plan
+        self._plan, self._planned = trace.world.plan, trace.world.planned
         self._decision_s = trace.world.settings.decision_s
         self._schema = trace.header.schema
         self._keeps_decisions = trace.keeps_decisions
@@ -170,7 +170,8 @@ class Reasons:
             if down:
                 return f"{node} was down until {down[0][1]:.6f} s"
         who = f"{send.node} had no station" if radio else f"{send.node} and {send.to} had no contact"
-        return f"{who} until {until_s:.6f} s{self._gap(send, closed)}"
+        spans = "" if len(closed) == 1 else f" for {length_s(closed):.6f} s, the last of it"
+        return f"{who}{spans} until {until_s:.6f} s{self._gap(send, closed)}"
 
     def _gap(self, send: Send, closed: list[Span]) -> str:
         """Why the plan had no contact, as far as it says."""
@@ -185,6 +186,10 @@ class Reasons:
         send = wait.said
         if not isinstance(send, Send):
             return []
+        planned = self._planned.get(send.task.rpartition("/")[0], ()) if send.what == "raw" else ()
+        passed = [each.b for each in contacts if within(idle, each.start_s, each.stop_s) and each.b not in planned]
+        if send.to in planned and passed:
+            return [f"its plan names {send.to}, so contacts with {', '.join(dict.fromkeys(passed))} were not for it"]
         short = [
             each
             for each in contacts

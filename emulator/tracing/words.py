@@ -20,6 +20,7 @@ from emulator.events import (
     TimerRang,
 )
 from emulator.orders import Cancel, End, Order, Rejected, Run, Send, Wake
+from emulator.tracing.records import cloud_fraction
 from links.contacts import Contact
 
 
@@ -60,7 +61,9 @@ def _missed(said: Missed) -> str:
 
 def _finished(said: Finished) -> str:
     answer = said.outcome
-    return f"run {said.run} finished: {answer.label}, cloud {answer.cloud_fraction:g}, {answer.product_bytes:,} bytes"
+    cloud = cloud_fraction(answer)
+    shown = "" if cloud is None else f" cloud {cloud:g},"
+    return f"run {said.run} finished: {answer.label},{shown} {answer.product_bytes:,} bytes"
 
 
 def _captured(said: Captured) -> str:

@@ -5,7 +5,9 @@ Keywords: AGI, "Ephemeris File Format (*.e)". Where the format has a default tha
 ScenarioEpoch, which is UTC. A file has no name for its satellite: it takes the file's.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
@@ -165,10 +167,10 @@ def _require(words: dict[str, str], key: str, allowed: tuple[str, ...], source: 
 
 def _pieces(times_s: list[float], boundaries_s: list[float]) -> Iterator[slice]:
     """Parts of the table between segment boundaries: there the instant stands twice, and states may jump."""
-    first = 0
+    first, known_s = 0, [*sorted(boundaries_s), inf]
     for index in range(1, len(times_s)):
         at = times_s[index]
-        if abs(at - times_s[index - 1]) < SAME_S and any(abs(at - each) < SAME_S for each in boundaries_s):
+        if abs(at - times_s[index - 1]) < SAME_S and known_s[bisect_right(known_s, at - SAME_S)] < at + SAME_S:
             yield slice(first, index)
             first = index
     yield slice(first, len(times_s))

@@ -4,6 +4,7 @@ A table is interpolated in its own frame by its own rule, then turned into TEME 
 never joined by a polynomial (a manoeuvre may lie between): where they share an instant, the later one counts.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -101,7 +102,7 @@ def fly(orbits: Sequence[TabulatedOrbit], epoch: Epoch, duration_s: float, step_
     two of one name, too many states, and instants that a table does not cover, all satellites in one message.
     """
     names = [each.name for each in orbits]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not orbits or twice:
         what = f"two ephemerides have one name: {', '.join(twice)}" if twice else "there are no satellites"
         raise EphemerisError(f"{what}; give each satellite one name of its own")

@@ -20,12 +20,13 @@ from workloads.importing.task_file import write_records
 EPOCH = "2025-10-03T16:00:00Z"  # of three-body
 JOBS: list[Record] = [MissionTask(id=f"{n:03d}", at_s=float(n), ops=1e12, deadline_s=50.0) for n in range(60)]
 CLOSED = 'flown = "in-turn"\narrivals = "closed"\nthink_s = 20.0'
+AT_ONCE = "[products]\nload_product_bytes = 0\n"  # a job ends where it ran, and waits for no station
 a_microsecond = 1e-6
 
 
 def ready(folder: Path, workload: str, records: list[Record] = JOBS, more: str = "") -> Assembled:
     write_records(folder / "own.jsonl", Imported(form="swf", epoch=EPOCH, records=records, read=len(records)), "s", "")
-    head = f'extends = "three-body"\nname = "own"\nduration_s = 600.0\n{more}[workload]\nfile = "own.jsonl"\n'
+    head = f'extends = "three-body"\nname = "own"\nduration_s = 600.0\n{more}{AT_ONCE}[workload]\nfile = "own.jsonl"\n'
     return assemble(parse(f"{head}{workload}\n", "own.toml", folder), ["onboard"])
 
 
@@ -85,7 +86,7 @@ def test_which_loop_it_is_stands_in_the_header_and_the_notes(tmp_path: Path, wor
 REFUSED: list[tuple[str, list[Record], str]] = [
     (CLOSED, [MissionTask(id="a", at_s=0.0, scenes=2, duration_s=4.0)], "arrivals: is 'closed', but the list has"),
     ('flown = "in-turn"\nthink_s = 5.0', JOBS, r"think_s: is 5\.0; it goes with arrivals = 'closed'"),
-    ('arrivals = "half-open"', JOBS, r"own\.toml:6: workload\.arrivals"),
+    ('arrivals = "half-open"', JOBS, r"own\.toml:8: workload\.arrivals"),
 ]
 
 

@@ -119,10 +119,13 @@ def test_requests_are_answered_and_add_up(tmp_path: Path) -> None:
 
 
 def test_batch_jobs_ask_for_their_operations(tmp_path: Path) -> None:
-    ready = assembled(tmp_path, [MissionTask(id="j", at_s=0.0, ops=3e12)], 'flown = "in-turn"')
-    row = run(ready, "onboard", None).row
-    assert (row.ops, row.reasons) == (3_000_000_000_000, {"dropped: answered": 1})
-    assert any(note.startswith("batch jobs have no answer to send") for note in ready.notes)
+    for size_bytes, end in ((4_000, "pending: returning"), (0, "dropped: answered")):  # no station is in reach at once
+        more = f"[products]\nload_product_bytes = {size_bytes}"
+        ready = assembled(tmp_path, [MissionTask(id="j", at_s=0.0, ops=3e12)], 'flown = "in-turn"', more)
+        row = run(ready, "onboard", None).row
+        assert (row.ops, row.reasons) == (3_000_000_000_000, {end: 1})
+        assert ready.infer(captured(ready)[0]).product_bytes == size_bytes
+        assert f"a batch job answers {size_bytes} bytes (products.load_product_bytes) [guess]" in ready.notes
 
 
 REFUSED = [

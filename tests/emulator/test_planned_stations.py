@@ -16,6 +16,7 @@ from emulator.run import run
 from emulator.scenario import parse
 from emulator.schedulers import load as load_scheduler
 from emulator.trace import Trace
+from emulator.tracing.life import life
 from emulator.view import View
 from workloads.importing.records import Imported, MissionTask, Record
 from workloads.importing.sentinel_plan import read_plan
@@ -50,6 +51,13 @@ def landed(trace: Trace) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+SATELLITES = [f"SCS-01 {letter}" for letter in "ABCDEFGHJKLM"]
+
+
+def reasons(trace: Trace, task: str) -> list[str]:
+    return [reason for step in life(trace, task).steps for reason in step.reasons]
+
+
 TABLE = '[workload.station_names]\n"SGS_" = "Kiruna"\n'
 
 
@@ -76,6 +84,9 @@ def test_raw_data_go_down_at_the_planned_station_and_nowhere_else(tmp_path: Path
     assert "1 name none, 1 none that is here" in told
     found, _ = replay(trace, load_scheduler("bent-pipe", lambda: 0.0))
     assert found.matches  # the plan stands in the trace's world
+    others = [reason for n in range(2) for node in SATELLITES for reason in reasons(trace, f"{node}/{n}/0000")]
+    assert any(reason.startswith("its plan names Kiruna, so contacts with ") for reason in others)
+    assert not any("its plan names" in reason for node in SATELLITES for reason in reasons(trace, f"{node}/2/0000"))
 
 
 def test_a_scheduler_sees_what_the_plan_says(tmp_path: Path) -> None:

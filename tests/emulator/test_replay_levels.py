@@ -245,6 +245,9 @@ def test_the_time_of_a_batch_is_of_that_batch_only() -> None:
     assert times.duration_s(tasks["a"], "satellite", frozenset("a")) == 1.0  # as the one alike that ran alone
     assert times.duration_s(tasks["d"], "satellite", frozenset("d")) == 1.0
     assert times.duration_s(tasks["d"], "station", frozenset("d")) is None
+    times.begin([Run("A", "e", 4, 20.0, 23.0)])
+    times.finish(23.0, "A", 4, msgspec.structs.replace(tasks["d"], id="e"))
+    assert times.duration_s(tasks["d"], "satellite", frozenset("d")) == 2.0  # the mean of 1 s and 3 s
 
 
 def test_a_task_of_the_same_name_that_asked_for_another_model_lends_no_time() -> None:

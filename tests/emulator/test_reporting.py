@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from emulator.errors import TraceError
-from emulator.trace import Trace
+from emulator.rerun import rerun
+from emulator.schedulers import load
+from emulator.trace import Trace, TraceWriter
 from emulator.tracing.reporting import document, figures, lines, live_figures
 from emulator.tracing.tables import rows
 
@@ -23,7 +25,8 @@ def small(lab: Any, tmp_path: Path) -> Path:
 def header(folder: Path, **changed: Any) -> None:
     """Change fields of a trace's header."""
     old = msgspec.json.decode((folder / "header.json").read_bytes())
-    (folder / "header.json").write_bytes(msgspec.json.encode(old | changed))
+    unsealed = {name: old[name] for name in old if name not in ("header_sha256", "sums", "decisions")}  # as once
+    (folder / "header.json").write_bytes(msgspec.json.encode(unsealed | changed))
 
 
 def unclosed(folder: Path, log: bytes) -> Trace:
@@ -42,6 +45,24 @@ def test_a_whole_trace_is_told_by_its_figures_and_ledger(small) -> None:
     assert row.tasks.captured == told["ledger"]["tasks"]["captured"] == 12
     assert (told["live"], live_figures(told)) == (None, None)
     assert dict(lines(told))["scenes captured"] == "12"
+
+
+@pytest.mark.parametrize("name", ["events.jsonl.gz", "decisions.jsonl.gz"])
+def test_figures_are_not_told_of_a_closed_trace_whose_log_is_damaged(small, name) -> None:
+    whole = (small / name).read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    for bad in (whole[: len(whole) // 2], bytes(flipped)):
+        (small / name).write_bytes(bad)
+        with pytest.raises(TraceError, match="is damaged after line"):
+            document(Trace(small))
+
+
+def test_a_replay_is_told_as_one_with_its_level(small, lab, tmp_path) -> None:
+    assert not any(note.startswith("a replay") for note in document(Trace(small))["notes"])
+    with TraceWriter(tmp_path / "again") as writer:
+        rerun(Trace(small), writer, "inputs", load("mesh", lambda: 0.0), policy="mesh", to_s=5.0)
+    assert any(note.startswith("a replay: level inputs") for note in document(Trace(tmp_path / "again"))["notes"])
 
 
 def test_a_cut_trace_is_told_as_far_as_it_goes(small) -> None:

@@ -51,6 +51,11 @@ def drawn(folder: Path, records: list[Record], table: str = "") -> Row:
     return run(ready(folder, records, table), "onboard", None).row
 
 
+def test_a_power_that_adds_up_to_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"load\.jsonl:2: power_w is 1e\+308; a finite number, within 1e\+12 of 0"):
+        ready(tmp_path, samples((0.0, 1e308), (RUN_S, 1e308)))
+
+
 def test_a_load_too_short_to_be_repeated_is_refused(tmp_path: Path) -> None:
     for end_s in (1e-310, 1e-9):  # rounds that no number holds, and more than are taken
         with pytest.raises(ScenarioError, match=r"samples in the run; 1000000 at most"):

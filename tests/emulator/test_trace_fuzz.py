@@ -22,7 +22,7 @@ from emulator.replay import replay
 from emulator.schedulers import load
 from emulator.trace import Trace
 from emulator.tracing import reader, reporting
-from emulator.tracing.blocks import HEAD_BYTES, pack
+from emulator.tracing.blocks import HEAD, HEAD_BYTES, pack
 from emulator.tracing.log import Log
 
 FILES = ("header.json", "world.json.gz", "events.jsonl.gz", "decisions.jsonl.gz", "footer.json", "summary.json")
@@ -151,6 +151,31 @@ def test_whole_blocks_that_are_gone_or_too_many_are_noticed_by_every_reader(put,
         if data:
             with pytest.raises(TraceError, match=r"the header counts \d+ .*, the log holds \d+"):
                 told(Trace(put(**{name: data})))
+
+
+@pytest.mark.parametrize("name", [EVENTS, "decisions.jsonl.gz"])
+def test_a_span_is_the_same_or_refused_whatever_bit_of_a_block_is_turned(put, tiny, name) -> None:
+    def spanned(trace: Trace, from_s: float, to_s: float) -> list[Any]:
+        if name == EVENTS:
+            return [line for _, line, _ in trace.lines(from_s, to_s)]
+        return list(trace.decisions(from_s, to_s))
+
+    folder = put()
+    blocks = Log(folder / name).index()
+    middle = blocks[len(blocks) // 2]
+    spans = ((0.0, middle.first_s), (middle.first_s, middle.last_s), (middle.last_s, 1e9))
+    whole = [spanned(Trace(folder), *span) for span in spans]
+    data, refused = tiny.files[name], 0
+    for bit in range(8 * middle.offset, 8 * (middle.offset + HEAD_BYTES)):
+        turned = bytearray(data)
+        turned[bit // 8] ^= 1 << bit % 8
+        trace = Trace(put(**{name: bytes(turned)}))
+        for span, lines in zip(spans, whole, strict=True):
+            try:
+                assert spanned(trace, *span) == lines, (bit, span)
+            except TraceError:
+                refused += 1
+    assert refused >= 3 * 8 * (HEAD_BYTES - len(HEAD))  # a first block with another start is read as plain gzip
 
 
 @pytest.mark.parametrize("make", ["pipe", "socket", "folder", "circle", "nowhere"])

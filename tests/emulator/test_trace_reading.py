@@ -14,7 +14,7 @@ from emulator.errors import TraceError
 from emulator.replay import replay
 from emulator.schedulers import load
 from emulator.trace import Trace
-from emulator.tracing.blocks import HEAD_BYTES, pack
+from emulator.tracing.blocks import HEAD_BYTES, pack, unpack
 from emulator.tracing.log import Log
 
 EVENTS = "events.jsonl.gz"
@@ -119,7 +119,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(small, tmp_path) -> None:
             replay(Trace(made), load("mesh", lambda: 0.0))
 
 
-def test_only_the_blocks_of_a_span_are_read_and_all_lines_of_it(small, tmp_path) -> None:
+def test_only_the_blocks_of_a_span_are_unpacked_and_all_lines_of_it(small, tmp_path, monkeypatch) -> None:
     folder, packed, _ = small
     every = [(line, said[0].at_s) for _, line, said in Trace(folder).lines()]
     for from_s, to_s in ((0.0, 1.0), (2.0, 4.5), (99.0, 1e9), (3.0, 3.0)):
@@ -128,7 +128,15 @@ def test_only_the_blocks_of_a_span_are_read_and_all_lines_of_it(small, tmp_path)
     last = Log(folder / EVENTS).index()[-1]
     damaged = packed[: last.offset + HEAD_BYTES] + b"\xff" * (len(packed) - last.offset - HEAD_BYTES)
     (tmp_path / EVENTS).write_bytes(damaged)
-    assert list(Log(tmp_path / EVENTS).chunks(to_s=1.0))  # what is not asked for is not unpacked
+    with pytest.raises(TraceError, match="checksum is wrong"):  # it might have lied about its time
+        list(Log(tmp_path / EVENTS).chunks(to_s=1.0))
+    unpacked = []
+    monkeypatch.setattr(
+        "emulator.tracing.log.unpack", lambda file, block: unpacked.append(block) or unpack(file, block)
+    )
+    assert list(Log(folder / EVENTS).chunks(to_s=1.0))
+    assert unpacked == [block for block in Log(folder / EVENTS).index() if block.first_s <= 1.0]
+    assert last not in unpacked
 
 
 def test_a_trace_of_schema_3_opens_and_replays(small, tmp_path) -> None:

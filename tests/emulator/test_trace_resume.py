@@ -60,7 +60,7 @@ def test_what_a_killed_run_left_opens_replays_and_says_that_it_is_not_whole(whol
 
 def test_the_name_that_a_killed_run_did_not_get_leads_to_what_it_left(whole, tmp_path) -> None:
     killed(whole, tmp_path / "run", 1000, 0)
-    with pytest.raises(TraceError, match=r"was cut off, and left .*\.run\.orbitmesh-partial, which opens"):
+    with pytest.raises(TraceError, match=r"its run was cut off, and left .*\.run\.orbitmesh-partial, which opens"):
         Trace(tmp_path / "run")
     with pytest.raises(TraceError, match=r"it has no header\.json"):
         Trace(tmp_path / "other")

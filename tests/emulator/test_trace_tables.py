@@ -130,6 +130,23 @@ def undented(components: dict[str, Any]) -> dict[str, Any]:
     return {name: each | {"description": described.get(name)} for name, each in components.items()}
 
 
+def test_a_saved_table_with_a_flipped_bit_is_refused_or_the_same(lab, tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    lab.record(tmp_path / "run")
+    trace = Trace(tmp_path / "run")
+    (tmp_path / "run" / "tables").mkdir()
+    save(trace, tmp_path / "run" / "tables")
+    whole, path = trace.arrow("tasks"), tmp_path / "run" / "tables" / "tasks.parquet"
+    data, refused = path.read_bytes(), 0
+    for at in range(0, len(data), 101):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        try:
+            assert trace.arrow("tasks").equals(whole), at
+        except TraceError:
+            refused += 1
+    assert refused > 10
+
+
 def test_the_schema_file_is_that_of_the_code_and_a_trace_is_valid_by_it(small) -> None:
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     kinds = {"header": Header, "footer": Footer, "line": emulator.trace.Line}

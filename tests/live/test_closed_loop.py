@@ -25,7 +25,10 @@ TASKS = [MissionTask(id=f"job-{n}", at_s=0.05 * n, ops=2e9) for n in range(8)]  
 def test_the_next_task_comes_the_thinking_time_after_the_end_of_the_one_before(stage: Any, tmp_path: Path) -> None:
     made = Imported(form="columns", epoch=None, records=list(TASKS), read=len(TASKS))
     write_records(tmp_path / "own.jsonl", made, "own.csv", "")
-    text = stage.scenario("AE", "I", duration_s=3.0) + '[satellites]\nbatch = 1\n[workload]\nfile = "own.jsonl"\n'
+    text = (
+        stage.scenario("AE", "I", duration_s=3.0)
+        + '[satellites]\nbatch = 1\n[products]\nload_product_bytes = 0\n[workload]\nfile = "own.jsonl"\n'
+    )
     text += f'align = "start"\nflown = "in-turn"\narrivals = "closed"\nthink_s = {THINK_S}\n'
     assembled = assemble(parse(text, "stage.toml", tmp_path), ["onboard"], infer=False)
     row = run(assembled, "onboard", tmp_path / "run", live=LiveOptions(late_budget_s=60.0)).row

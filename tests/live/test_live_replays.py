@@ -161,7 +161,10 @@ def test_work_without_a_model_is_waited_for_and_answered_as_computed(left: Left)
         if kinds[name] == "ask":  # four bytes a token
             assert (event.outcome.label, event.outcome.product_bytes) == ("answered", 4 * tokens[name.split("/")[1]])
         elif kinds[name] == "job":
-            assert (event.outcome.label, event.outcome.product_bytes) == ("answered", 0)
+            assert (event.outcome.label, event.outcome.product_bytes) == (
+                "answered",
+                4_000,
+            )  # of products.load_product_bytes
         else:
             assert event.outcome.label in ("clear", "cloudy")
     waited = sum(kind != "scene" for kind in kinds.values())

@@ -13,6 +13,7 @@ from workloads.errors import WorkloadError
 MOST_ID = 256  # characters
 MOST_PRIORITY = 9
 MOST_SKIPPED = 1_000_000  # each is kept with its reason, some 300 bytes
+MOST_MEASURED = 1e12  # watts, amperes, volts: beyond any power station, and sums over a run stay finite
 MOST_AT_S = 4e9  # 126 years: instants of orbits lie between 1957 and 2056
 
 
@@ -91,8 +92,8 @@ class LoadSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         found = []
         for name in ("at_s", "power_w", "current_a", "voltage_v", "temperature_k"):
             value = getattr(self, name)
-            if value is not None and not abs(value) < float("inf"):
-                found.append((name, f"is {value}; a finite number"))
+            if value is not None and not abs(value) <= MOST_MEASURED:
+                found.append((name, f"is {value}; a finite number, within {MOST_MEASURED:g} of 0"))
         if abs(self.at_s) > MOST_AT_S:
             found.append(("at_s", f"is {self.at_s}; at most {MOST_AT_S:g} s from the epoch"))
         if self.mode is not None and not (self.mode.isprintable() and len(self.mode) <= MOST_ID):

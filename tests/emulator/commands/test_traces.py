@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulator import console
 from emulator.errors import TraceError
 from emulator.trace import Trace
 from emulator.tracing.tables import rows
@@ -59,10 +61,15 @@ def test_long_work_on_a_trace_shows_that_it_goes_on(
 ) -> None:
     if "--parquet" in command:
         pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    done = orbitmesh(*command)
-    assert done.code == 0
-    assert title in done.err
+    titles: list[str] = []
+
+    @contextmanager
+    def progress() -> Iterator[Callable[[str, float | None], None]]:
+        yield lambda title, total: titles.append(title)
+
+    monkeypatch.setattr(console, "progress", progress)
+    assert orbitmesh(*command).code == 0
+    assert titles == [title]
 
 
 def test_tables_are_saved_beside_the_trace_and_read_there(kept: Path, orbitmesh: Command) -> None:
