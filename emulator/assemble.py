@@ -7,7 +7,6 @@ to 1e-6 s, so that the last bits of sines do not reach a digest.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,14 +19,13 @@ from emulator.model_uses import model_uses
 from emulator.satellite_loads import measured_loads
 from emulator.scenario import LoadedScenario, Scenario
 from emulator.scenario_models import open_models, refuse_stages, warm_all
+from emulator.scenes import nothing_captured, scene_tasks
 from emulator.schedulers import load as load_scheduler
 from emulator.sky import Sky, contacts, read_sky
 from emulator.world import SATELLITE, STATION, NodeSpec, Settings, World
 from links.contacts import ContactPlan
 from nodes.orbit import Ephemeris, age_warnings
 from nodes.sun import Shadow, shadow_intervals, sun_positions
-from nodes.track import subpoints, sun_elevation_deg
-from workloads.imaging import capture_times, captures
 from workloads.inference import Runner
 from workloads.tasks import Outcome, Task
 
@@ -93,7 +91,7 @@ def assemble(
     shadows = shadow_intervals(sky.ephemeris, sky.epoch, 0.0, scenario.duration_s)
     steps(3.0)
     mission = _mission(loaded, sky)
-    tasks = mission.tasks if mission is not None else _captures(loaded, sky)
+    tasks = mission.tasks if mission is not None else scene_tasks(loaded.scenario, sky)
     steps(4.0)
     runner = open_models(loaded, bar, images=mission is None or mission.images)
     world, load_notes = _world(loaded, sky, plan, shadows, runner, mission)
@@ -104,7 +102,8 @@ def assemble(
         advance = bar("inference", float(max(1, len(tiles))))
         warm_all(runner, world, scenario.imaging.inferences, tiles, advance)
     assembled = Assembled(loaded, sky, world, _facts(scenario, world, shadows, tasks), runner, mission)
-    assembled.notes += [*_notes(assembled, len(tiles), infer), *load_notes]
+    nothing = [] if tasks else [nothing_captured(scenario, sky)]
+    assembled.notes += [*nothing, *_notes(assembled, len(tiles), infer), *load_notes]
     return assembled
 
 
@@ -130,6 +129,7 @@ def _world(
         ),
         pipeline=scenario.pipeline,
         loads=loads,
+        silent=tuple(name for name in runner.paths if not runner.is_screen(name)),
         planned={} if mission is None else mission.planned,
     )
     return world, load_notes
@@ -161,20 +161,6 @@ def _mission(loaded: LoadedScenario, sky: Sky) -> Mission | None:
     if workload is None:
         return None
     return mission_tasks(loaded, workload, sky.ephemeris.names, model_uses(loaded.scenario)[0][1])
-
-
-def _captures(loaded: LoadedScenario, sky: Sky) -> list[Task]:
-    """The scenes of every satellite along its true ground track."""
-    scenario = loaded.scenario
-    tasks: list[Task] = []
-    imaging = msgspec.structs.replace(scenario.imaging, model=model_uses(scenario)[0][1])
-    for row, name in enumerate(sky.ephemeris.names):
-        times_s = capture_times(imaging, name, scenario.duration_s, scenario.seed)
-        positions = sky.ephemeris.only(row).positions(times_s)
-        lat_deg, lon_deg, _ = subpoints(positions, sky.epoch, times_s)
-        height_deg = sun_elevation_deg(lat_deg, lon_deg, sky.epoch, times_s)
-        tasks += captures(imaging, name, times_s, lat_deg[0], lon_deg[0], height_deg[0], scenario.seed)
-    return tasks
 
 
 def _refuse_too_many_scenes(loaded: LoadedScenario, satellites: int) -> None:

@@ -1,6 +1,7 @@
 """The command `orbitmesh`: parses the line, runs one command, turns errors into exit codes.
 
-Exit 0: good; 1: the run failed; 2: bad input; 130: interrupted. Heavy imports wait until a command needs them.
+Exit 0: good, also where who reads has had enough (`| head`); 1: the run failed; 2: bad input; 130: interrupted. Heavy
+imports wait until a command needs them.
 """
 
 import argparse
@@ -101,10 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
         options.carry_out(options)
         sys.stdout.flush()
     except BAD_INPUT as error:
-        print(f"orbitmesh: {error}", file=sys.stderr)
+        _tell(str(error))
         return 2
     except RunFailed as error:
-        print(f"orbitmesh: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        _tell(f"the run failed: {type(error).__name__}: {error}")
         return 1
     except ImportError as error:
         if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):  # in the middle of a library
@@ -113,15 +114,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         _mute()
-        return 1
+        return 0
     except OSError as error:  # a full disk, a file taken away meanwhile
         _mute()
-        print(f"orbitmesh: the run failed: {error}", file=sys.stderr)
+        out = getattr(options, "out", None) if error.filename is None else None  # a write does not say to which file
+        _tell(f"the run failed: {error}{f' (--out {out}, or standard output)' if out is not None else ''}")
         return 1
     except KeyboardInterrupt:
         print("orbitmesh: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _tell(text: str) -> None:
+    """Say what went wrong; names from files are in it."""
+    from emulator.console import printable
+
+    print(f"orbitmesh: {printable(text)}", file=sys.stderr)
 
 
 def _mute() -> None:

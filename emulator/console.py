@@ -22,11 +22,19 @@ WIDEST = 1000  # characters of a table
 _CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\ufffd")  # but tab and line end
 
 
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: a control character of a file from elsewhere becomes one that is unknown."""
+    return text.translate(_CONTROLS)
+
+
 class _Plain(Console):
-    """Names in files from elsewhere cannot steer the terminal: a control character is shown as one that is unknown."""
+    """Shows no control characters, wherever names come from."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(text.translate(_CONTROLS), **options)
+        return super().render_str(printable(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for `emulator/cli.py`, as with JSON; rich's own would end the command here
 
 
 out = _Plain(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
@@ -78,7 +86,7 @@ def progress(shown: bool = True) -> Iterator[Callable[[str, float | None], Calla
     with Progress(*columns, console=err, transient=True) as bars:
 
         def bar(title: str, total: float | None) -> Callable[[float], None]:
-            task = bars.add_task(title, total=total)
+            task = bars.add_task(printable(title), total=total)
 
             def advance_to(value: float) -> None:
                 bars.update(task, completed=value)
@@ -88,14 +96,19 @@ def progress(shown: bool = True) -> Iterator[Callable[[str, float | None], Calla
         yield bar
 
 
+_DURATIONS = (  # below a limit, s: how many of them are one, and what of
+    (1e-3, 1e-6, "us"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (345600.0, 3600.0, "h"),
+)  # fmt: skip
+
+
 def seconds(value: float | None) -> str:
-    """A duration for a person: `812 ms`, `4.2 s`, `37 min`, `5.1 h`."""
+    """A duration for a person: `812 ms`, `4.2 s`, `37 min`, `5.1 h`, `14 d`."""
     if value is None:
         return "-"
-    for limit, unit_s, unit in ((1e-3, 1e-6, "us"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min")):
+    for limit, unit_s, unit in _DURATIONS:
         if value < limit:
             return f"{value / unit_s:.3g} {unit}"
-    return f"{value / 3600.0:.3g} h"
+    return f"{value / 86400.0:.3g} d"
 
 
 def scaled(value: float | None, unit: str) -> str:

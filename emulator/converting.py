@@ -13,6 +13,7 @@ import msgspec
 
 from emulator.converting_orbits import ELEMENTS, EPHEMERIDES, Span, convert_orbits, figures, holds_orbits
 from emulator.errors import BadInput, ScenarioError
+from emulator.folders import there
 from emulator.layers import Layer, parsed
 from nodes.ephemerides import digest as listing_digest
 from nodes.epoch import Epoch
@@ -85,7 +86,7 @@ def convert(wanted: Conversion) -> Converted:
     if problems:
         raise BadInput("\n".join(f"{option} {message}" for option, message in problems))
     source, target = Path(wanted.source), Path(wanted.target)
-    if target.exists():
+    if there(target, "OUT"):
         raise BadInput(f"OUT {wanted.target[:200]}: is there already; take another name, or remove it first")
     if not target.parent.is_dir():
         raise BadInput(f"OUT {wanted.target[:200]}: its folder is not there; make it first")

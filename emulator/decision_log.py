@@ -7,19 +7,26 @@ asks others, each task gets what was decided for it, not before the instant at w
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from emulator.consult import Decider
 from emulator.decisions import Assign, Decision, Downlink, Drop, Preempt, WakeAt, plain_text
+from emulator.state import ENDED, StageState, TaskState
+from emulator.tracing.blocks import MOST_BLOCK_BYTES
 from emulator.view import View
+
+if TYPE_CHECKING:
+    from emulator.core import Core
 
 DECISIONS_LOG = "decisions.jsonl.gz"
 KINDS: dict[str, type] = {"assign": Assign, "downlink": Downlink, "drop": Drop, "preempt": Preempt, "wake": WakeAt}
 _NAMES = {kind: name for name, kind in KINDS.items()}
 _AT_ONCE = frozenset((Assign, Downlink, Drop, Preempt))  # what msgspec writes as it is, nearly always
 _NEVER_S = 1e300  # an instant that JSON can hold, for one that it cannot: no run lasts so long
+FULL_BYTES = MOST_BLOCK_BYTES >> 2  # what a block holds unpacked, unless a single line is longer: 64 MiB
 
 Answer = tuple[float, str, list[Any]]  # instant, trigger, decisions as they are written
 
@@ -29,9 +36,7 @@ class DecisionLog:
 
     def __init__(self) -> None:
         self._kept: list[tuple[float, str, list[Any]]] = []
-        self._encoded: list[bytes] = []
-        self._lines = 0
-        self._first_s = self._last_s = 0.0
+        self._encoded: list[tuple[bytes, int, float, float]] = []  # lines, how many, first and last instant
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
     def watched(self, scheduler: Decider) -> "Watched":
@@ -50,24 +55,36 @@ class DecisionLog:
         kept = self._kept
         if not kept:
             return
-        if not self._lines:
-            self._first_s = kept[0][0]
-        self._last_s = kept[-1][0]
         try:
-            self._encoded.append(self._encode_lines(kept))
+            chunk = self._encode_lines(kept)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):  # something that JSON cannot hold
-            plain = [(at_s, trigger, [_once(each) for each in decisions]) for at_s, trigger, decisions in kept]
-            self._encoded.append(self._encode_lines(plain))
-        self._lines += len(kept)
-        kept.clear()
+            kept = [(at_s, trigger, [_once(each) for each in decisions]) for at_s, trigger, decisions in kept]
+            chunk = self._encode_lines(kept)
+        if len(chunk) <= FULL_BYTES:
+            self._encoded.append((chunk, len(kept), kept[0][0], kept[-1][0]))
+        else:
+            self._encoded += [(self._encode_lines([each]), 1, each[0], each[0]) for each in kept]
+        self._kept.clear()
 
     def flush(self, write: Callable[..., object]) -> None:
-        """Write the answers, if there are any, as one block."""
+        """Write the answers, if there are any, as one block, or as many as they fill."""
         self.encode()
-        if self._lines:
-            encoded, lines = b"".join(self._encoded), self._lines
-            self._encoded, self._lines = [], 0
-            write(encoded, lines, self._first_s, self._last_s, DECISIONS_LOG)
+        block: list[tuple[bytes, int, float, float]] = []
+        block_bytes = 0
+        for each in self._encoded:
+            if block and block_bytes + len(each[0]) > FULL_BYTES:
+                _write(block, write)
+                block, block_bytes = [], 0
+            block.append(each)
+            block_bytes += len(each[0])
+        if block:
+            _write(block, write)
+        self._encoded = []
+
+
+def _write(block: list[tuple[bytes, int, float, float]], write: Callable[..., object]) -> None:
+    chunk, lines = b"".join(each[0] for each in block), sum(each[1] for each in block)
+    write(chunk, lines, block[0][2], block[-1][3], DECISIONS_LOG)
 
 
 class Watched:
@@ -131,13 +148,16 @@ class Forced:
     """A scheduler that decides what another one is recorded to have decided.
 
     `parted_s` is when questions first came otherwise (None: never), `left` what was decided for tasks that never waited
-    again.
+    again. From then on tasks get their decisions in the order in which they first could wait, and what nobody decided
+    for costs nothing: only tasks with decisions left are looked at.
     """
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._verbatim = deque((at_s, trigger, [read(each) for each in plain]) for at_s, trigger, plain in answers)
         self._by_task: dict[str, deque[tuple[float, Decision]]] = {}
         self._preempts: deque[tuple[float, Decision]] = deque()
+        self._met: dict[str, deque[tuple[float, Decision]]] = {}  # of `_by_task`, what is there and has not ended
+        self._known = 0  # how many tasks the core had when `_met` was last added to
         self.parted_s: float | None = None  # when the run first asked something else
 
     def decide(self, view: View) -> Iterator[Any]:
@@ -179,15 +199,30 @@ class Forced:
         self._verbatim.clear()
 
     def _by_name(self, view: View) -> Iterator[Any]:
+        core = view._core
         next_s: list[float] = []
         while self._preempts and self._preempts[0][0] <= view.now_s:
             yield self._preempts.popleft()[1]
-        for task in list(view.waiting):
-            decided = self._by_task.get(task.id)
-            if decided and decided[0][0] <= view.now_s:
-                yield decided.popleft()[1]
-            elif decided:
-                next_s.append(decided[0][0])
+        self._meet(core)
+        for task, decided in list(self._met.items()):
+            if task in core.waiting and task not in core.consultation.deciding:
+                if decided[0][0] <= view.now_s:
+                    yield decided.popleft()[1]
+                else:
+                    next_s.append(decided[0][0])
+            if not decided or _over(core.work[task]):
+                del self._met[task]
         next_s += [at_s for at_s, _ in list(self._preempts)[:1]]
         if next_s:
             yield WakeAt(min(next_s))
+
+    def _meet(self, core: "Core") -> None:
+        """Take up the tasks that have come to the core since it was last asked."""
+        new = list(islice(reversed(core.work), len(core.work) - self._known))
+        self._met |= {task: self._by_task[task] for task in reversed(new) if self._by_task.get(task)}
+        self._known += len(new)
+
+
+def _over(state: TaskState) -> bool:
+    """Whether it can never wait again; a stage's data may be lost and come anew as long as its scene lasts."""
+    return (state.scene.stage if isinstance(state, StageState) else state.stage) == ENDED

@@ -1,9 +1,5 @@
-"""Where results go: folders made when needed, and files that are there whole or not at all.
+"""Where results go: names that can be, and folders made when needed, gone again when what was to fill them fails."""
 
-What fails leaves nothing: new folders go again, with their new parents, and so does a file that was begun.
-"""
-
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,15 +35,14 @@ def made(folder: Path, option: str = "--out") -> Iterator[Path]:
         raise
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Where to write what shall stand at `path`: beside it, renamed over it at the end, removed on an error inside.
-
-    The name cannot be foreseen, so two runs never write into, or remove, each other's. Raises OSError.
-    """
-    partial = path.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")
+def there(path: Path, what: str) -> bool:
+    """Whether anything has this name, be it a link into nothing. Raises `BadInput`, naming `what` was given, for a name
+    that nothing can have: too long, with a zero in it, below a file."""
     try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        text = getattr(error, "strerror", None) or error
+        raise BadInput(f"{what} {str(path)[:200]}: cannot be written: {text}; take another name") from error
+    return True

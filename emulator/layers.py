@@ -29,6 +29,7 @@ class Layer:
 
     source: str
     text: str
+    ships: bool = False  # with us: not for a user to edit
 
 
 def shipped() -> list[str]:
@@ -40,7 +41,7 @@ def read(name: str) -> tuple[Layer, Path | None]:
     """The text of a scenario by name or path, and its folder unless it ships. Raises `ScenarioError`."""
     if name in shipped():
         text = (files("emulator.scenarios") / f"{name}.toml").read_text(encoding="utf-8")
-        return Layer(f"{name}.toml", text), None
+        return Layer(f"{name}.toml", text, ships=True), None
     path = Path(name)
     try:
         if not path.is_file():
@@ -121,17 +122,31 @@ def laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def place(layers: Sequence[Layer], path: Field) -> str:
     """`file:line` of a field, or of the nearest table around it, in the topmost text that has it."""
-    found = [(layer.source, lines_of(layer.text)) for layer in layers]
+    layer, line = _found(layers, path)
+    return "" if layer is None else f"{layer.source}:{line}" if line else layer.source
+
+
+def inherited(layers: Sequence[Layer], path: Field) -> str:
+    """What to do about a field that stands in a text that ships and not in the user's own; empty for all others."""
+    layer, line = _found(layers, path)
+    if layer is None or not line or not layer.ships or layers[0].ships:
+        return ""
+    return f" (inherited from {layer.source}, which ships: set {dotted(path)} in {layers[0].source})"
+
+
+def _found(layers: Sequence[Layer], path: Field) -> tuple[Layer | None, int]:
+    """The text that has a field, and its line there; of one that none has, the topmost and 0."""
+    found = [(layer, lines_of(layer.text)) for layer in layers]
     for cut in (at for at, part in enumerate(path) if isinstance(part, int)):
         for number, (_, lines) in enumerate(found):  # a list is replaced whole: look no further than where it is
             if path[:cut] in lines or (*path[:cut], 0) in lines:
                 found = found[: number + 1]
                 break
     for length in range(len(path), 0, -1):
-        for source, lines in found:
+        for layer, lines in found:
             if path[:length] in lines:
-                return f"{source}:{lines[path[:length]]}"
-    return layers[0].source if layers else ""
+                return layer, lines[path[:length]]
+    return (layers[0] if layers else None), 0
 
 
 def _key(source: str, folder: Path | None) -> str:

@@ -6,6 +6,7 @@ its prompt, worked on once, and one inference for each token of its answer. Ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import ceil, inf
 
 from emulator.planned_stations import planned_note, planned_stations
@@ -14,7 +15,9 @@ from emulator.token_work import PROMPT_STEP, padded, token_profile
 from emulator.workload import Workload, offset_s, read_workload
 from workloads.arrivals import UNIT_WORK
 from workloads.decoder import decoders
+from workloads.errors import WorkloadError
 from workloads.imaging import NORMAL, TICKS_PER_S, URGENT
+from workloads.importing.instants import NS, iso_utc, utc_ns
 from workloads.importing.records import MissionTask
 from workloads.streams import choices, stream
 from workloads.tasks import ModelProfile, Outcome, Task
@@ -114,12 +117,13 @@ def mission_tasks(loaded: LoadedScenario, workload: Workload, satellites: Sequen
         mission.planned |= {f"{satellite}/{each.id}": planned[each.id] for each in own if each.id in planned}
         outside += left_out
     if not mission.tasks:
-        text = (
-            f"has {outside} tasks, and none from the scenario's epoch on for {scenario.duration_s} s; align = 'start' "
-        )
-        raise loaded.refuse([(("workload", "file"), text + "puts the first of them at the epoch")])
+        text = f"has {outside:,} {_kind(kept, 'scenes')}, {_span(imported.epoch, kept)}, and none within the run, "
+        text += f"{scenario.duration_s:g} s from {scenario.epoch}; "
+        text += "a longer duration_s" if workload.align == "start" else "align = 'start' puts the first at the epoch"
+        raise loaded.refuse([(("workload", "file"), text)])
+    _refuse_twice(loaded, mission)
     mission.notes = _notes(
-        workload, imported.attribution, len(kept), len(records), outside, len(mission.tasks), bool(asks.prompts)
+        workload, imported.attribution, kept, records, outside, len(mission.tasks), bool(asks.prompts)
     )
     mission.notes.append(_arrivals_note(workload, len(mission.later)))
     if planned:
@@ -156,6 +160,16 @@ def _refuse(loaded: LoadedScenario, workload: Workload, kept: Sequence[MissionTa
         raise loaded.refuse([(("satellites", "batch"), text)])
 
 
+def _refuse_twice(loaded: LoadedScenario, mission: Mission) -> None:
+    """Raise `ScenarioError` for tasks of one name: `A/0000` is the first scene of `A`, and may be a task's own id."""
+    names: set[str] = set()
+    for task in chain(mission.tasks, mission.later):
+        if task.id in names:
+            text = f"makes two tasks {task.id[:160]!r} of {task.node[:80]!r}: scenes are named ID/0000, ID/0001, ...; "
+            raise loaded.refuse([(("workload", "file"), text + "give the task, or the satellite, another name")])
+        names.add(task.id)
+
+
 def _done_by(
     satellite: str, own: Sequence[MissionTask], shift_s: float, scenario: Scenario, workload: Workload, asks: Asks
 ) -> tuple[list[Task], int]:
@@ -183,13 +197,32 @@ def _done_by(
     return made, outside
 
 
+def _kind(records: Sequence[MissionTask], imaged: str = "datatakes") -> str:
+    """What the records of a list are; `imaged`: what to call those that are imaging."""
+    if all(each.scenes is not None for each in records):
+        return imaged
+    if all(each.scenes is None and each.prompt_tokens is not None for each in records):
+        return "requests"
+    return "tasks"
+
+
+def _span(epoch: str | None, kept: Sequence[MissionTask]) -> str:
+    """From when to when they begin."""
+    first_s, last_s = min(each.at_s for each in kept), max(each.at_s for each in kept)
+    try:
+        first, last = (iso_utc(utc_ns(epoch or "")[0] + round(at_s * NS)) for at_s in (first_s, last_s))
+    except (WorkloadError, ValueError):  # relative instants, or beyond the calendar
+        return f"which begin within {last_s - first_s:g} s"
+    return f"which begin from {first} to {last}"
+
+
 def _arrivals_note(workload: Workload, later: int) -> str:
     """Whether a slow system slows its own load."""
     if workload.arrivals == "open":
         return "arrivals are open-loop: at the list's instants, however slow the answers are"
     return (
         f"arrivals are closed-loop: a satellite asks its next task {workload.think_s:g} s after the one before has "
-        f"ended, and the list's instants count only for its first; {later} tasks wait for one before"
+        f"ended, and the list's instants count only for its first; {later:,} tasks wait for one before"
     )
 
 
@@ -223,7 +256,8 @@ def _urgency(each: MissionTask, scenario: Scenario) -> tuple[float, int]:
 
 
 def _notes(
-    workload: Workload, attribution: str, kept: int, listed: int, outside: int, within: int, requests: bool
+    workload: Workload, attribution: str, kept: Sequence[MissionTask], listed: Sequence[MissionTask], outside: int,
+    within: int, requests: bool,
 ) -> list[str]:  # fmt: skip
     """What is assumed of the list, for the screen and the file."""
     how = "each satellite does all of them" if workload.flown == "each" else "satellites take them in turn"
@@ -232,9 +266,12 @@ def _notes(
     when = (
         "moved so that the first is at the scenario's epoch" if workload.align == "start" else "at their own instants"
     )
-    notes = [f"workload: {kept} of the {listed} tasks of {workload.file}, {when}; {how} [guess]"]
+    of = f"{len(kept):,} of the {len(listed):,} {_kind(listed)} of {workload.file}"
+    notes = [f"workload: {of}, {when}; {how} [guess]"]
     notes += [f"source of {workload.file}: {attribution}"] if attribution else []
-    notes += [f"{outside} of {outside + within} tasks lie outside of the run and are left out"] if outside else []
+    if outside:
+        of = f"{outside:,} of {outside + within:,} {_kind(kept, 'scenes')}, over all satellites,"
+        notes.append(f"{of} lie outside of the run and are left out")
     if requests:
         notes.append(
             f"requests are answered by {workload.decoder}, modelled in closed form and not run: prompts in steps of "

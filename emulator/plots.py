@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.console import scaled, seconds
-from emulator.folders import made, whole
+from emulator.folders import made
 from links.geometry import EARTH_RADIUS_M
+from workloads.whole_file import whole
 
 if TYPE_CHECKING:
     from emulator.assemble import Assembled

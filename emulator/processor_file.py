@@ -12,11 +12,11 @@ import msgspec
 
 from emulator.errors import ProcessorError, ScenarioError
 from emulator.explain import explain
-from emulator.folders import whole
 from emulator.layers import Layer, inside, parsed, place
 from emulator.toml_text import Path as Field
 from emulator.toml_text import dotted, parse_path
 from nodes.processor import Processor, preset, presets
+from workloads.whole_file import whole
 
 MOST_BYTES = 4 << 20  # of a file: some 10,000 calibrations [guess]
 MOST_CALIBRATIONS = 1000  # models that were measured on one processor [guess]

@@ -12,6 +12,7 @@ All but exact run on the virtual engine, and leave a trace that says what it is 
 
 from collections.abc import Callable
 from itertools import islice
+from math import inf
 
 import msgspec
 
@@ -24,7 +25,7 @@ from emulator.errors import TraceError
 from emulator.events import Captured, Event, Offered, TimerRang
 from emulator.recorder import Door, Recorder
 from emulator.replay import DAMAGE
-from emulator.report import summarise
+from emulator.report import Row, summarise
 from emulator.rerun_inputs import Inputs
 from emulator.rerun_measured import Measured, Rerun, at_measured_power, with_measurements
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
@@ -36,6 +37,7 @@ from nodes.processor import Processor
 
 LEVELS = ("decisions", "inputs", "measured")
 MOST_LISTED = 20  # tasks whose decisions were left
+REPLAYED = "open-loop: at the instants of the run replayed"  # for what was closed-loop there
 
 
 def rerun(
@@ -61,8 +63,7 @@ def rerun(
     Raises `TraceError` for a trace that cannot be run again, `MeasuredError` for a measured time that cannot be.
     """
     inputs = Inputs(trace) if inputs is None else inputs
-    whole_s = inputs.world.settings.duration_s
-    end_s = whole_s if to_s is None else min(to_s, whole_s)
+    end_s = min(inputs.world.settings.duration_s, inf if to_s is None else to_s)
     world, timing, power_from = _world(inputs.world, processor, end_s), level == "measured", ""
     source = trace if measured is None else measured
     calibrated = (SATELLITE,) if timing and processor is not None and measured is None else ()
@@ -81,15 +82,8 @@ def rerun(
     facts = [event for event in inputs.facts if _counts(event, from_s, end_s)]
     with watch(lambda: core.events, policy):
         _play(trace, core, timed if timing else recorder, inputs, facts, bar(level, end_s))
-    row = summarise(core, policy, recorder.digest())
-    made = msgspec.structs.replace(made, events=recorder.events, digest=row.digest)
-    writer.close(made, world, row, None, footer_of(core, made))
-    found = Rerun(
-        level=level, matches=row.digest == trace.header.digest, digest=row.digest,
-        recorded_digest=trace.header.digest, row=row, notes=_notes(trace, inputs, base),
-    )  # fmt: skip
-    if forced is not None:
-        found = _with_decisions(found, forced)
+    row = _close(writer, made, core, recorder)
+    found = _found(trace, level, row, _notes(trace, inputs, base), forced)
     return with_measurements(found, timed, power_from, source) if timing else found
 
 
@@ -103,7 +97,20 @@ def _play(
         raise TraceError(f"{trace.folder}: its facts cannot be: {type(error).__name__}: {error}") from error
 
 
-def _with_decisions(found: Rerun, forced: Forced) -> Rerun:
+def _close(writer: TraceWriter, made: Header, core: Core, recorder: Recorder) -> Row:
+    row = summarise(core, made.policy, recorder.digest())
+    made = msgspec.structs.replace(made, events=recorder.events, digest=row.digest)
+    writer.close(made, core.world, row, None, footer_of(core, made))
+    return row
+
+
+def _found(trace: Trace, level: str, row: Row, notes: list[str], forced: Forced | None) -> Rerun:
+    found = Rerun(
+        level=level, matches=row.digest == trace.header.digest, digest=row.digest,
+        recorded_digest=trace.header.digest, row=row, notes=notes,
+    )  # fmt: skip
+    if forced is None:
+        return found
     left = forced.left()
     some = dict(islice(left.items(), MOST_LISTED))
     return msgspec.structs.replace(
@@ -137,9 +144,10 @@ def _world(world: World, processor: Processor | None, end_s: float) -> World:
 
 def _header(base: Header, policy: str, replay_of: dict[str, str], changed: dict[str, str | float | None]) -> Header:
     told = {name: f"{value}" for name, value in changed.items() if value is not None}
+    sources = {name: REPLAYED if text.startswith("closed-loop") else text for name, text in base.sources.items()}
     return msgspec.structs.replace(
         base, schema=SCHEMA, orbitmesh=installed_version(), created_utc=clock.utc_now(), policy=policy,
-        engine="virtual", events=0, digest="", replay_of=replay_of | told,
+        engine="virtual", events=0, digest="", replay_of=replay_of | told, sources=sources,
     )  # fmt: skip
 
 

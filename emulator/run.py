@@ -20,7 +20,7 @@ from emulator.live.options import LiveOptions
 from emulator.recorder import BLOCK_LINES, Door, Recorder
 from emulator.report import Row, responses, summarise
 from emulator.schedulers import load
-from emulator.trace import TraceWriter
+from emulator.trace import Header, TraceWriter
 from emulator.tracing.parts import footer_of, header_of
 from emulator.watchdog import watch
 from workloads.streams import stream, uniforms
@@ -37,11 +37,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None
     wall_s: float
     live: LiveFigures | None = None
+    resumed_events: int | None = None  # of an interrupted run that was taken up
 
     def as_document(self) -> dict[str, Any]:
         """For `--json`: the row's fields beside `trace`, and what only a live run has."""
         document: dict[str, Any] = msgspec.to_builtins(self.row)
         document |= {"trace": self.trace, "wall_s": round(self.wall_s, 3)}
+        if self.resumed_events is not None:
+            document["resumed_events"] = self.resumed_events
         if self.live is not None:
             live = msgspec.to_builtins(self.live)
             document |= {name: live[name] for name in ("late_s", "rate", "overruns")} | {"live": live}
@@ -74,7 +77,7 @@ def run(
 
     With `folder`, keep the trace there (whole, or not at all); `resume`: go on where an interrupted run stopped.
     """
-    scenario = assembled.loaded.scenario
+    scenario, end_s = assembled.loaded.scenario, assembled.world.settings.duration_s
     scheduler = load(policy, uniform_source(scenario.seed, policy))
     answers = DecisionLog() if folder is not None else None
     core = Core(assembled.world, answers.watched(scheduler) if answers is not None else scheduler)
@@ -84,33 +87,45 @@ def run(
         header = header_of(assembled, policy, "virtual" if live is None else "live")
         if writer is not None:
             writer.begin(header, assembled.world)
-        lines = BLOCK_LINES if live is None else LIVE_BLOCK_LINES
-        recorder = Recorder(core, writer.write if writer is not None else None, answers, lines)
-        door: Door = recorder
-        mission, figures = assembled.mission, None
-        if mission is not None and mission.later:
-            door = ClosedLoop(recorder, mission.later, mission.think_s)
-            assembled = replace(assembled, facts=assembled.facts + unasked(mission.later))
+        write, lines = None if writer is None else writer.write, BLOCK_LINES if live is None else LIVE_BLOCK_LINES
+        recorder = Recorder(core, write, answers, lines)
+        door, assembled = _door(recorder, assembled)
+        figures = None
         if live is None:
             stack.enter_context(watch(lambda: core.events, policy))
-            advance = bar(policy, scenario.duration_s)
-            pipeline = assembled.world.pipeline
-            virtual.run(door, assembled.facts, scenario.duration_s, assembled.infer, advance, pipeline)
+            virtual.run(door, assembled.facts, end_s, assembled.infer, bar(policy, end_s), assembled.world.pipeline)
         else:
             board = Board(f"{scenario.name}, {policy}", drawn)
             stack.callback(board.close)
             launch = Launch(assembled, core, live, board)
             stack.enter_context(watch(lambda: launch.handled, policy))
             figures = launch.play(door, bar, None if writer is None else recorder.digest)  # which ends a block
-        row = summarise(core, policy, recorder.digest())
-        if writer is not None:
-            header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
-            footer = footer_of(core, header)
-            writer.close(header, assembled.world, row, figures, footer)
+        row = _end(writer, header, core, recorder, figures)
     return Result(
         row=row,
         responses_s=responses(core),
         trace=str(folder) if folder is not None else None,
         wall_s=clock.wall_s() - started_s,
         live=figures,
+        resumed_events=None if writer is None else writer.resumed_events,
     )
+
+
+def _end(
+    writer: TraceWriter | None, header: Header, core: Core, recorder: Recorder, figures: LiveFigures | None
+) -> Row:
+    """Sum up what ran, and close its trace if there is one."""
+    row = summarise(core, header.policy, recorder.digest())
+    if writer is not None:
+        header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
+        writer.close(header, core.world, row, figures, footer_of(core, header))
+    return row
+
+
+def _door(recorder: Recorder, assembled: Assembled) -> tuple[Door, Assembled]:
+    """Where facts go in; with closed-loop arrivals what waits for answers stands before it, and its tasks count too."""
+    mission = assembled.mission
+    if mission is None or not mission.later:
+        return recorder, assembled
+    facts = assembled.facts + unasked(mission.later)
+    return ClosedLoop(recorder, mission.later, mission.think_s), replace(assembled, facts=facts)

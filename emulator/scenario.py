@@ -5,7 +5,7 @@ Everything that cannot be is refused with file, line and field before anything r
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import msgspec
 
 from emulator.errors import ProcessorError, ScenarioError
 from emulator.explain import explain
-from emulator.layers import Layer, place, read, shipped, table_of
+from emulator.layers import Layer, inherited, place, read, shipped, table_of
 from emulator.model_files import ModelFile
 from emulator.model_uses import model_problems
-from emulator.named_files import NamedFile, named_files, scenario_sha256
+from emulator.named_files import NamedFile, Stamps, named_files, scenario_sha256, stamps
 from emulator.processor_file import named
 from emulator.satellite_loads import SatelliteLoad
 from emulator.toml_text import Path as Field
@@ -135,6 +135,7 @@ class LoadedScenario:
     replaced: frozenset[str] = frozenset()  # fields given on the command line
     orbit: Processor | None = None  # what all satellites compute with instead: `compare --orbit`
     ground: Processor | None = None  # and all stations: `compare --ground`
+    stamps: Stamps = ()  # of the files that it names, before any of them was read for a run
 
     @cached_property
     def files(self) -> tuple[NamedFile, ...]:
@@ -154,7 +155,8 @@ class LoadedScenario:
                 lines.append(f"{OPTIONS[str(path[0])]} {message}")
             else:
                 field = dotted(path)
-                lines.append(f"{place(self.layers, path)}: {field}: {message}" if field else message)
+                told = f"{place(self.layers, path)}: {field}: {message}{inherited(self.layers, path)}"
+                lines.append(told if field else message)
         return ScenarioError("\n".join(lines))
 
 
@@ -186,13 +188,13 @@ def _checked(layer: Layer, folder: Path | None, overrides: dict[str, Any]) -> Lo
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
         path, message = explain(error, table, Scenario)
-        raise ScenarioError(f"{place(layers, path)}: {dotted(path)}: {message}") from error
+        raise ScenarioError(f"{place(layers, path)}: {dotted(path)}: {message}{inherited(layers, path)}") from error
     loaded = LoadedScenario(scenario, layers, folder, frozenset(replaced))
     problems = _own_problems(scenario) + _parts_problems(scenario) + _name_problems(scenario)
     problems += _hardware_problems(loaded) + model_problems(loaded) + workload_problems(loaded)
     if problems:
         raise loaded.refuse(problems)
-    return loaded
+    return replace(loaded, stamps=stamps(loaded))
 
 
 def _own_problems(scenario: Scenario) -> list[Problem]:

@@ -8,9 +8,10 @@ from emulator.console import percent, scaled, seconds, table
 from emulator.decisions import CODES
 from emulator.report import Row
 from emulator.scenario import Scenario
+from emulator.world import World
 
 BASES = "calibrated: this model was measured there; scaled: from a similar one; preset: by roofline"
-LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
+_LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (  # of scenes
     ("scenes captured", lambda r: f"{r.tasks.captured:,}"),
     ("  answered on the ground", lambda r: f"{r.tasks.done:,}"),
     ("  dropped on purpose", lambda r: f"{r.tasks.dropped:,}"),
@@ -32,6 +33,16 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("  per answered scene", lambda r: scaled(r.joules_per_answer, "J")),
     ("compute energy per inference", lambda r: scaled_small(r.joules_per_inference)),
 )
+
+
+def tasks_are(world: World) -> str:
+    """`scenes`, or `tasks` where some are requests or batch jobs, which no model from a file answers."""
+    return "scenes" if all(profile.sha256 for profile in world.models.values()) else "tasks"
+
+
+def figure_lines(tasks: str = "scenes") -> list[tuple[str, Callable[[Row], str]]]:
+    """Name and cell of every line of the table, by what the tasks are."""
+    return [(name.replace("scenes", tasks).replace("scene", tasks[:-1]), cell) for name, cell in _LINES]
 
 
 def rejections(rows: Sequence[Row]) -> list[str]:
@@ -72,10 +83,10 @@ def scaled_small(joules: float | None) -> str:
     return f"{joules:.3g} J" if joules >= 1.0 else f"{1e3 * joules:.3g} mJ"
 
 
-def rows_table(scenario: Scenario, rows: Sequence[Row]) -> Table:
-    """All rows side by side."""
+def rows_table(scenario: Scenario, rows: Sequence[Row], tasks: str = "scenes") -> Table:
+    """All rows side by side; `tasks`: what `tasks_are`."""
     title = f"{scenario.name}: {seconds(scenario.duration_s)} from {scenario.epoch}"
     made = table(title, [""], [row.name for row in rows])
-    for name, cell in LINES:
+    for name, cell in figure_lines(tasks):
         made.add_row(name, *(cell(row) for row in rows))
     return made

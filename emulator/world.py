@@ -50,4 +50,5 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     pipeline: Pipeline | None = None  # what is done with every scene, instead of one run of its model
     loads: list[MeasuredLoad] = []  # what telemetry says that satellites draw without the work of the run
+    silent: tuple[str, ...] = ()  # models that are a load: they run, and what they answer says nothing of a scene
     planned: dict[str, tuple[str, ...]] = {}  # stations for the raw data of a mission's task, by "SATELLITE/TASK"

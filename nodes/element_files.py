@@ -8,7 +8,6 @@ came from one are unchanged; others move by metres (angles by up to 5e-5 deg, 6 
 import csv
 import io
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from math import floor, log10
@@ -24,6 +23,7 @@ from nodes.epoch import DAY_S, MJD_ORDINAL, utc_day_and_seconds
 from nodes.errors import ElementsError
 from nodes.tle import checksum, read_tle
 from workloads.importing.records import BadRow
+from workloads.whole_file import whole
 
 Form = Literal["tle", "csv", "json", "xml"]
 
@@ -49,13 +49,8 @@ def write_elements(path: Path | str, elements: Sequence[Elements], form: Form, *
     none is left.
     """
     text, report = elements_text(elements, form, skip_bad=skip_bad)
-    file = Path(path)
-    partial = file.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
-    try:
+    with whole(Path(path)) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
     return report
 
 

@@ -94,7 +94,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
     from emulator.assemble import assemble
     from emulator.run import run
     from emulator.stage_report import saving_lines, stages_table
-    from emulator.table import baselines, bases, rejections, rows_table
+    from emulator.table import baselines, bases, rejections, rows_table, tasks_are
 
     scenario = loaded.scenario
     written: list[str] = []
@@ -127,7 +127,7 @@ def _compare(options: argparse.Namespace, loaded: "LoadedScenario", policies: li
         )
         return
     rows = [result.row for result in results]
-    console.show(rows_table(scenario, rows))
+    console.show(rows_table(scenario, rows, tasks_are(assembled.world)))
     if scenario.pipeline is not None:
         console.show(stages_table(rows))
         console.notes(saving_lines(rows))

@@ -1,6 +1,7 @@
 """Turn a mission's plan, catalogue, request log or telemetry into tasks or a measured load; orbits into other forms."""
 
 import argparse
+from pathlib import Path
 
 EXAMPLES = """examples:
   orbitmesh convert sentinel2a_plan.kml plan.jsonl
@@ -52,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """Convert it, and say what was read, written and left out."""
     from emulator import console
+    from emulator.cells import cell
     from emulator.converting import Conversion, convert
     from emulator.converting_orbits import Span
 
@@ -77,11 +79,13 @@ def carry_out(options: argparse.Namespace) -> None:
     table.add_row("skipped", f"{len(done.skipped):,}")
     table.add_row("epoch", done.epoch or "-")
     for name, value in done.figures.items():
-        table.add_row(name, "-" if value is None else f"{value:,.6g}" if isinstance(value, float) else f"{value:,}")
+        table.add_row(name, cell(name, value))
     console.show(table)
     for row in done.skipped[:MOST_SHOWN]:
         console.out.print(f"skipped line {row.line}: {row.reason}")
     if len(done.skipped) > MOST_SHOWN:
         console.out.print(f"... and {len(done.skipped) - MOST_SHOWN} more; --json lists them all")
     console.notes([*([f"source: {done.attribution}"] if done.attribution else []), *done.notes])
-    console.out.print(f"written to {done.out}")
+    files = sum(1 for each in Path(done.out).iterdir()) if Path(done.out).is_dir() else 0
+    what = f"the new folder {done.out}: {files:,} files, one for each satellite" if files else done.out
+    console.out.print(f"written to {what}")

@@ -12,6 +12,7 @@ EXAMPLES = """examples:
 """
 MOST_ROWS = 20  # of a table; --json has all
 MOST_TASKS = 5
+INSTANTS = ("captured_s", "sent_s", "started_s", "finished_s", "delivered_s", "ended_s")  # of a task
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """Print it."""
     from emulator import console
+    from emulator.cells import instant
     from emulator.trace import Trace
     from emulator.tracing.differences import difference
 
@@ -37,11 +39,11 @@ def carry_out(options: argparse.Namespace) -> None:
     console.notes(found.why)
     _listed("set up differently", names, found.setup)
     if found.first is not None:
-        at = "" if found.first.at_s is None else f", at {found.first.at_s} s"
+        at = "" if found.first.at_s is None else f", at {instant(found.first.at_s)}"
         console.out.print(f"first difference: line {found.first.line}{at}: {found.first.what}", soft_wrap=True)
         _sides(names, found.first)
     if found.decision is not None:
-        console.out.print(f"first decision that differs: at {found.decision.at_s} s", soft_wrap=True)
+        console.out.print(f"first decision that differs: at {instant(found.decision.at_s)}", soft_wrap=True)
         _sides(names, found.decision)
     if found.tasks:
         in_fields = ", ".join(f"{count:,} in {field}" for field, count in found.tasks_by_field.items())
@@ -68,12 +70,17 @@ def _listed(title: str, names: list[str], changes: list[Any]) -> None:
         return
     made = console.table(title, ["", *names])
     for each in changes[:MOST_ROWS]:
-        made.add_row(each.field, _cell(each.left), _cell(each.right))
+        made.add_row(each.field, *_told(each))
     console.show(made)
     if len(changes) > MOST_ROWS:
         console.notes([f"{len(changes) - MOST_ROWS:,} more differ; --json lists them"])
 
 
-def _cell(value: object) -> str:
-    text = "-" if value is None else str(value)
-    return text if len(text) <= 48 else text[:47] + "…"
+def _told(change: Any) -> tuple[str, str]:
+    from emulator.cells import cells, instant
+
+    sides = (change.left, change.right)
+    if change.field in INSTANTS:
+        a, b = ("-" if each is None else instant(each) for each in sides)
+        return (a, b) if a != b else (f"{change.left} s", f"{change.right} s")
+    return cells(change.field, *sides)

@@ -64,7 +64,7 @@ def _write(options: argparse.Namespace) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     from emulator.errors import BadInput
-    from emulator.folders import whole
+    from workloads.whole_file import whole
 
     try:
         with whole(target) as partial:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emulator.rerun_measured import Rerun
     from emulator.trace import Trace
+    from emulator.tracing.differences import Difference
 
 EXAMPLES = """examples:
   orbitmesh replay mesh-run
@@ -113,34 +115,35 @@ def _exact(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
 def _again(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
     from tempfile import TemporaryDirectory
 
+    from msgspec import to_builtins
+    from msgspec.structs import replace
+
     from emulator import console
+    from emulator.cells import instant
     from emulator.trace import Trace, refuse_taken
     from emulator.tracing.differences import difference
+    from emulator.tracing.part_differences import part_difference
 
     if options.out is not None:
         refuse_taken(options.out)
     with TemporaryDirectory(prefix="orbitmesh-") as spare:
         out = options.out if options.out is not None else Path(spare) / "replay"
         found = _rerun(options, trace, policy, out)
-        differ = None if found.matches else difference(trace, Trace(out))
+        part, differ = _part(options, trace), None
+        if part is not None:
+            fared = part_difference(trace, Trace(out), *part)
+            found, differ = replace(found, matches=fared.same), fared
+        elif not found.matches:
+            differ = difference(trace, Trace(out))
     if options.json:
-        import msgspec
-
-        document: dict[str, Any] = msgspec.to_builtins(found)
-        document["differences"] = msgspec.to_builtins(differ)
+        document: dict[str, Any] = to_builtins(found) | {"part_s": part}
+        document["differences"] = to_builtins(differ)
         document["trace"] = None if options.out is None else str(options.out)
         console.print_json(document)
         return
-    console.out.print(f"level {found.level}: {'the same run' if found.matches else 'another run'}")
-    if differ is not None and differ.first is not None:
-        console.out.print(f"first difference: line {differ.first.line}, at {differ.first.at_s} s: {differ.first.what}")
-        console.out.print(f"{differ.tasks_changed:,} tasks fared differently")
-        made = console.table("figures", [""], ["recorded", "replayed"])
-        for each in differ.figures:
-            made.add_row(each.field, str(each.left), str(each.right))
-        console.show(made)
-    if found.parted_s is not None:
-        console.out.print(f"the scheduler would have been asked otherwise from {found.parted_s} s on")
+    _show_difference(found, differ, part)
+    if found.parted_s is not None and part is None:  # a part is asked otherwise from its begin on
+        console.out.print(f"the scheduler would have been asked otherwise from {instant(found.parted_s)} on")
         some = ", ".join(found.left)
         of = f": of {some}{' and others' if sum(found.left.values()) < found.decisions_left else ''}" if some else ""
         console.out.print(f"{found.decisions_left:,} decisions were never asked for again{of}")
@@ -151,6 +154,33 @@ def _again(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
         console.out.print(f"power: {found.power_from}")
     console.notes(found.notes)
     console.out.print(f"digest {found.digest}")
+
+
+def _part(options: argparse.Namespace, trace: "Trace") -> tuple[float, float] | None:
+    """From when to when, s, where it is less than the whole run."""
+    whole_s = trace.world.settings.duration_s
+    from_s, to_s = options.from_s or 0.0, whole_s if options.to_s is None else min(options.to_s, whole_s)
+    return None if from_s == 0.0 and to_s == whole_s else (from_s, to_s)
+
+
+def _show_difference(found: "Rerun", differ: "Difference | None", part: tuple[float, float] | None) -> None:
+    from emulator import console
+    from emulator.cells import cells, instant
+
+    if part is not None and differ is not None:
+        fared = f"{found.row.tasks.captured:,} tasks were captured, {differ.tasks_changed:,} fared differently by then"
+        console.out.print(f"level {found.level}, from {instant(part[0])} to {instant(part[1])}: {fared}")
+        console.notes(differ.notes)
+        return
+    console.out.print(f"level {found.level}: {'the same run' if found.matches else 'another run'}")
+    if differ is not None and differ.first is not None:
+        at = "" if differ.first.at_s is None else f", at {instant(differ.first.at_s)}"
+        console.out.print(f"first difference: line {differ.first.line}{at}: {differ.first.what}", soft_wrap=True)
+        console.out.print(f"{differ.tasks_changed:,} tasks fared differently")
+        made = console.table("figures", [""], ["recorded", "replayed"])
+        for each in differ.figures:
+            made.add_row(each.field, *cells(each.field, each.left, each.right))
+        console.show(made)
 
 
 def _rerun(options: argparse.Namespace, trace: "Trace", policy: str, out: Path) -> Any:

@@ -54,11 +54,11 @@ def carry_out(options: argparse.Namespace) -> None:
 def _save(trace: Any, folder: Path) -> dict[str, int]:
     from emulator import console
     from emulator.errors import BadInput
-    from emulator.folders import made
+    from emulator.folders import made, there
     from emulator.tracing.columnar import library, save
 
     library("pyarrow")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if there(folder, "--parquet") and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"--parquet {folder} is there and not an empty folder to fill; name a new one")
     with made(folder, "--parquet"), console.progress() as bar:
         bar("Parquet", None)

@@ -66,24 +66,26 @@ def play(options: argparse.Namespace, live: bool, drawn: bool, resume: bool = Fa
     from emulator.run import run
     from emulator.scenario import load
     from emulator.stage_report import saving_lines, stages_table
-    from emulator.table import baselines, bases, rejections, rows_table
+    from emulator.table import baselines, bases, rejections, rows_table, tasks_are
     from emulator.trace import refuse_taken
 
     how = live_arguments.live_options(options) if live else None
     loaded = load(options.scenario, seed=options.seed, duration_s=options.duration)
     if options.out is not None:
-        refuse_taken(options.out)  # before the work, not after it
+        refuse_taken(options.out, resume)  # before the work, not after it
     with console.progress(shown=not drawn) as bar:
         assembled = assemble(loaded, [options.policy], bar, infer=not live)
         result = run(assembled, options.policy, options.out, bar, how, drawn, resume)
     notes = assembled.notes + ([] if result.live is None else result.live.notes)
+    if result.resumed_events is not None:
+        notes.append(f"resumed after {result.resumed_events:,} facts that the interrupted run had left")
     if options.json:
         document: dict[str, Any] = {"scenario": loaded.scenario.name, "seed": loaded.scenario.seed}
         document |= result.as_document()
         document["notes"] = notes
         console.print_json(document)
     else:
-        console.show(rows_table(loaded.scenario, [result.row]))
+        console.show(rows_table(loaded.scenario, [result.row], tasks_are(assembled.world)))
         if loaded.scenario.pipeline is not None:
             console.show(stages_table([result.row]))
             console.notes(saving_lines([result.row]))

@@ -8,14 +8,16 @@ Source: CZML Guide, AnalyticalGraphicsInc/czml-writer.
 
 from html import escape
 from math import pi, sqrt
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
 import numpy as np
 
+from emulator.errors import BadInput
 from emulator.events import Captured
-from emulator.exporting.frames import INERTIAL, iso, turned
+from emulator.exporting.czml_packets import Clock, Packet, label, point, put, reference, text
+from emulator.exporting.frames import FRAMES, INERTIAL
 from emulator.exporting.orbits import Orbits
 from emulator.exporting.outputs import new_file
 from emulator.trace import Trace
@@ -24,6 +26,7 @@ from emulator.tracing.spans import Span, without
 from emulator.tracing.tables import synthetic
 from emulator.tracing.telling import damage, tell
 from links.contacts import LASER
+from nodes.ephemerides.frames import from_teme
 from nodes.track import subpoints
 
 STEP_S = 60.0  # Lagrange of degree 5 is then within 2 cm at 500 km, near the ends of the run; 3 mm inside
@@ -32,12 +35,10 @@ MU_M3_PER_S2 = 3.986004418e14  # WGS84: NIMA TR8350.2
 MOST_TASKS = 1000  # points that a browser still moves smoothly [guess]
 MULTIPLIER = 60.0  # simulated seconds a second when the page opens: an orbit in 95 s
 
-SATELLITE, STATION, FAILED = (255, 255, 255, 255), (120, 200, 255, 255), (255, 40, 40, 255)
+SATELLITE, STATION = (255, 255, 255, 255), (120, 200, 255, 255)
 LINKS = {LASER: (80, 255, 120, 160), "radio": (255, 190, 60, 200), "uplink": (200, 120, 255, 200)}
 TASKS = {"done": (80, 255, 120, 255), "dropped": (160, 160, 160, 255), "lost": (255, 40, 40, 255)}
 PENDING = (255, 220, 80, 255)
-
-Packet = dict[str, Any]
 
 
 class Shown(Sink):
@@ -64,7 +65,7 @@ def _captures(trace: Trace) -> int:
 
 def export_czml(
     trace: Trace,
-    out: Path,
+    out: str | PathLike[str],
     orbits: Orbits,
     frame: str = INERTIAL,
     step_s: float = STEP_S,
@@ -74,6 +75,8 @@ def export_czml(
 
     Of more than `most_tasks` tasks every k-th is shown. Raises `TraceError`, `BadInput`, OSError.
     """
+    if frame not in FRAMES:
+        raise BadInput(f"frame is {frame!r}; one of {', '.join(FRAMES)}")
     times_s = orbits.grid_s(step_s)
     shown = Shown(_captures(trace), most_tasks)
     story = tell(trace, shown)
@@ -81,36 +84,17 @@ def export_czml(
     outages: dict[str, list[Span]] = {}
     for node, from_s, to_s in story.outages:
         outages.setdefault(node, []).append((from_s, orbits.duration_s if to_s is None else to_s))
-    with damage(trace), new_file(out) as stream:
+    with new_file(Path(out)) as stream:
         clock = Clock(orbits)
-        stream.write("[\n" + _text(_document(trace, clock)))
+        stream.write("[\n" + text(_document(trace, clock)))
         satellites = _satellites(stream, orbits, clock, frame, times_s, outages)
-        for station in orbits.stations:
-            place = [station.longitude_deg, station.latitude_deg, station.elevation_m]
-            point = _point(STATION, 8, outages.get(station.name, []), clock)
-            packet = {"id": f"station/{station.name}", "name": station.name, "availability": clock.whole}
-            label = _label(station.name)
-            _put(stream, packet | {"position": {"cartographicDegrees": place}, "point": point, "label": label})
-        links = _links(stream, trace, clock, outages)
-        _tasks(stream, orbits, clock, shown.tasks)
+        _stations(stream, orbits, clock, outages)
+        with damage(trace):
+            links = _links(stream, trace, clock, outages)
+            _tasks(stream, orbits, clock, shown.tasks)
         stream.write("\n]\n")
     counts = {"satellites": satellites, "stations": len(orbits.stations), "links": links}
     return counts | {"tasks_shown": len(shown.tasks), "tasks": shown.count}
-
-
-class Clock:
-    """The run's time in UTC texts."""
-
-    def __init__(self, orbits: Orbits) -> None:
-        self.epoch, self.duration_s = orbits.epoch, orbits.duration_s
-        self.start, self.stop = iso(self.epoch, np.array([0.0, self.duration_s]))
-        self.whole = f"{self.start}/{self.stop}"
-
-    def intervals(self, spans: list[Span]) -> list[str]:
-        """`start/stop` of each span, cut to the run; spans without length are left out."""
-        cut = [(max(0.0, a), min(b, self.duration_s)) for a, b in spans if min(b, self.duration_s) > max(0.0, a)]
-        texts = iso(self.epoch, np.array([instant for span in cut for instant in span]))
-        return [f"{a}/{b}" for a, b in zip(texts[::2], texts[1::2], strict=True)]
 
 
 def _document(trace: Trace, clock: Clock) -> Packet:
@@ -140,10 +124,11 @@ def _satellites(
 ) -> int:
     """A packet for each satellite: where it is, the orbit half a turn before and behind, its name."""
     for row, name in enumerate(orbits.ephemeris.names):
-        positions, velocities = orbits.ephemeris.only(row).states(times_s)
-        places = np.round(turned(positions, orbits.epoch, times_s, frame)[0], 3)
-        samples = np.column_stack((times_s, places))  # instants are not rounded: a millisecond is 7.6 m of a low orbit
-        half_s = period_s(positions[0, 0], velocities[0, 0]) / 2.0
+        positions, velocities = (part[0] for part in orbits.ephemeris.only(row).states(times_s))
+        turned, _ = from_teme(FRAMES[frame], orbits.epoch, times_s, (positions, velocities))
+        # instants are not rounded: a millisecond is 7.6 m of a low orbit
+        samples = np.column_stack((times_s, np.round(turned, 3)))
+        half_s = period_s(positions[0], velocities[0]) / 2.0
         color = {"solidColor": {"color": {"rgba": [*SATELLITE[:3], 90]}}}
         packet = {
             "id": f"satellite/{name}",
@@ -156,12 +141,27 @@ def _satellites(
                 "interpolationDegree": DEGREE,
                 "cartesian": samples.ravel().tolist(),
             },
-            "point": _point(SATELLITE, 7, outages.get(name, []), clock),
-            "label": _label(name),
+            "point": point(SATELLITE, 7, outages.get(name, []), clock),
+            "label": label(name),
             "path": {"leadTime": half_s, "trailTime": half_s, "width": 1, "resolution": 120, "material": color},
         }
-        _put(stream, packet)
+        put(stream, packet)
     return len(orbits.ephemeris.names)
+
+
+def _stations(stream: IO[str], orbits: Orbits, clock: Clock, outages: dict[str, list[Span]]) -> None:
+    """A packet for each station."""
+    for station in orbits.stations:
+        place = [station.longitude_deg, station.latitude_deg, station.elevation_m]
+        packet = {
+            "id": f"station/{station.name}",
+            "name": station.name,
+            "availability": clock.whole,
+            "position": {"cartographicDegrees": place},
+            "point": point(STATION, 8, outages.get(station.name, []), clock),
+            "label": label(station.name),
+        }
+        put(stream, packet)
 
 
 def period_s(position: Any, velocity: Any) -> float:
@@ -185,14 +185,9 @@ def _links(stream: IO[str], trace: Trace, clock: Clock, outages: dict[str, list[
         color = {"solidColor": {"color": {"rgba": LINKS[kind]}}}
         line = {"positions": {"references": ends}, "arcType": "NONE", "width": 1.5, "material": color}
         packet = {"id": f"{kind}/{a}/{b}", "name": f"{kind} {a} - {b}", "availability": intervals, "polyline": line}
-        _put(stream, packet)
+        put(stream, packet)
         count += 1
     return count
-
-
-def reference(name: str) -> str:
-    """A packet's id as references write it: Cesium splits at `#` and reads `\\` as an escape."""
-    return name.replace("\\", "\\\\").replace("#", "\\#")
 
 
 def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord]) -> None:
@@ -221,25 +216,4 @@ def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord
             "position": {"cartographicDegrees": [float(lon_deg[0, 0]), float(lat_deg[0, 0]), 0.0]},
             "point": {"pixelSize": 4, "color": {"rgba": TASKS.get(record.how, PENDING)}},
         }
-        _put(stream, packet)
-
-
-def _point(color: tuple[int, ...], size: int, outages: list[Span], clock: Clock) -> Packet:
-    """A dot, red while its node has failed."""
-    failed = [{"interval": span, "rgba": FAILED} for span in clock.intervals(outages)]
-    if not failed:
-        return {"pixelSize": size, "color": {"rgba": color}}
-    return {"pixelSize": size, "color": [{"interval": clock.whole, "rgba": color}, *failed]}
-
-
-def _label(name: str) -> Packet:
-    offset = {"cartesian2": [8, -8]}
-    return {"text": name, "font": "11pt sans-serif", "horizontalOrigin": "LEFT", "pixelOffset": offset}
-
-
-def _text(packet: Packet) -> str:
-    return msgspec.json.encode(packet).decode()
-
-
-def _put(stream: IO[str], packet: Packet) -> None:
-    stream.write(",\n" + _text(packet))
+        put(stream, packet)

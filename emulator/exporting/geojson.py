@@ -5,6 +5,7 @@ an end at 180 and a begin at -180 degrees of the same latitude (RFC 7946, 3.1.9)
 `properties.times_utc` holds one list for each line, one UTC instant for each position.
 """
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,16 @@ DEGREE_DIGITS = 6  # 0.1 m on the ground
 Point = tuple[float, float, float, float]  # longitude and latitude in degrees, height in m, instant in s
 
 
-def export_geojson(trace: Trace, out: Path, orbits: Orbits, step_s: float = STEP_S) -> dict[str, int]:
+def export_geojson(
+    trace: Trace, out: str | PathLike[str], orbits: Orbits, step_s: float = STEP_S
+) -> dict[str, int]:  # fmt: skip
     """Write the new file `out`. Returns how many `tracks`, `lines` and `stations` it holds.
 
     Raises `BadInput` for a step that cannot be and a name that is taken, OSError.
     """
     times_s = orbits.grid_s(step_s)
     lines = 0
-    with new_file(out) as stream:
+    with new_file(Path(out)) as stream:
         stream.write('{"type":"FeatureCollection","orbitmesh":')
         stream.write(msgspec.json.encode(about_trace(trace)).decode())
         stream.write(',\n"features":[\n')

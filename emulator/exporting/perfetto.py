@@ -6,19 +6,21 @@ it is read: memory grows with what is under way. Simulated instants from the sce
 Source of the format: Trace Event Format, Google, 2016 ("JSON Object Format", complete, instant, flow, metadata).
 """
 
+from os import PathLike
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import msgspec
 
 from emulator.errors import TraceError
 from emulator.events import Captured, ContactClosed, ContactOpened, Event, NodeFailed, NodeRecovered, SunRose, SunSet
+from emulator.exporting.chrome_events import ChromeEvents
 from emulator.exporting.outputs import new_file
-from emulator.exporting.tracks import Track, Tracks, microseconds, nanoseconds
+from emulator.exporting.tracks import Track, Tracks, nanoseconds
 from emulator.orders import Order
 from emulator.state import BUNDLE
 from emulator.trace import Trace
-from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord, cloud_fraction
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
 from emulator.tracing.tables import about_trace
 from emulator.tracing.telling import damage, tell
 from emulator.world import STATION
@@ -27,34 +29,19 @@ from links.transfer import delay_s
 
 PROCESSOR, CAMERA, SENDING, RECEIVING, SHADOW, OUTAGE = range(6)  # rows of a process, from the top
 LINKS = "links"
-BATCH_BYTES = 1 << 20  # written at a time
-
-
-class Place(NamedTuple):
-    """Where a flow touches a slice."""
-
-    start_ns: int
-    pid: int
-    tid: int
 
 
 class ChromeTrace(Sink):
-    """Turns what has happened into events, written to `stream` in pieces."""
+    """Turns what has happened into events, written to `stream`."""
 
     def __init__(self, trace: Trace, stream: IO[str]) -> None:
-        self._stream = stream
-        self._encode = msgspec.json.Encoder().encode
-        self._pieces: list[bytes] = []
-        self._size_bytes, self._between = 0, ""
-        self.events = 0
         self._contacts = trace.world.plan.contacts
         self._end_ns = nanoseconds(trace.world.settings.duration_s)
         self._tracks = Tracks()
+        self.events = ChromeEvents(stream, self._tracks)
         self._nodes = {node.name: self._tracks.process(node.name, node.kind) for node in trace.world.nodes}
         self._radios = {node.name for node in trace.world.nodes if node.kind != STATION}
         self._links = self._tracks.process(LINKS)
-        self._flows: dict[str, list[Place]] = {}  # of tasks that have not ended
-        self._flow = 0
         self._open: dict[int, float] = {}  # contact -> since
         self._dark = {node.name: 0.0 for node in trace.world.nodes if node.kind != STATION and not node.sunlit}
         self._down: dict[str, float] = {}
@@ -73,12 +60,12 @@ class ChromeTrace(Sink):
         }  # fmt: skip
         sending = self._track(order.node, "to the ground" if radio else f"to {order.to}", SENDING)
         flow = hop.owner if order.what != BUNDLE else _flow_of_bundle(order.task)
-        self._touch(flow, self._slice(sending, order.what, order.start_s, gone_s, says))
+        self.events.slice(sending, order.what, order.start_s, gone_s, says, flow=flow)
         if hop.delivered_s is not None:
             first_bit_s = order.start_s + delay_s(contact, contact.a == order.node, order.start_s)
             says = {"task": order.task, "from": order.node, "size_bytes": order.size_bytes, "due_s": order.deliver_s}
             receiving = self._track(order.to, f"from {order.node}", RECEIVING)
-            self._touch(flow, self._slice(receiving, order.what, first_bit_s, hop.delivered_s, says))
+            self.events.slice(receiving, order.what, first_bit_s, hop.delivered_s, says, flow=flow)
 
     def run(self, run: RunRecord) -> None:
         """A run is a slice of its processor."""
@@ -86,19 +73,19 @@ class ChromeTrace(Sink):
         stop_s = order.finish_s if run.ended_s is None else run.ended_s
         says: dict[str, Any] = {"task": order.task, "run": order.run, "basis": order.basis, "how": run.how}
         if outcome is not None:
-            cloud = cloud_fraction(outcome)
-            says |= {"label": outcome.label} | ({} if cloud is None else {"cloud_fraction": cloud})
+            cloud = {} if run.cloud_fraction is None else {"cloud_fraction": run.cloud_fraction}
+            says |= {"label": outcome.label} | cloud
         track = self._track(order.node, "processor", PROCESSOR)
         name = order.task[len(run.owner) + 1 :] or "inference"  # of a pipeline: the stage
-        self._touch(run.owner, self._slice(track, name, order.start_s, stop_s, says))
+        self.events.slice(track, name, order.start_s, stop_s, says, flow=run.owner)
 
     def task(self, task: TaskRecord) -> None:
         """The slices of a task become one flow, in the order of time."""
-        self._draw(task.task.id)
+        self.events.draw(task.task.id)
 
     def bundle(self, bundle: BundleRecord) -> None:
         """Those of a bundle too."""
-        self._draw(_flow_of_bundle(bundle.bundle.id))
+        self.events.draw(_flow_of_bundle(bundle.bundle.id))
 
     # what happens
 
@@ -107,10 +94,7 @@ class ChromeTrace(Sink):
         if isinstance(event, Captured):
             task = event.task
             says = {"task": task.id, "raw_bytes": task.raw_bytes, "priority": task.priority, "synthetic": True}
-            at_ns = nanoseconds(event.at_s)
-            tid = self._tracks.lane(self._track(event.node, "camera", CAMERA), at_ns, at_ns)
-            place = Place(at_ns, self._nodes[event.node], tid)
-            self._write({"ph": "i", "s": "t", "name": "captured", "cat": "task", "args": says} | _where(place))
+            self.events.instant(self._track(event.node, "camera", CAMERA), "captured", event.at_s, says)
         elif isinstance(event, ContactOpened):
             self._open[event.contact] = event.at_s
         elif isinstance(event, ContactClosed):
@@ -132,7 +116,7 @@ class ChromeTrace(Sink):
         for since, name, rank in ((self._dark, "shadow", SHADOW), (self._down, "failed", OUTAGE)):
             for node in sorted(since):
                 self._span(since, node, end_s, name, rank)
-        self._flush()
+        self.events.flush()
 
     def _contact(self, number: int, stop_s: float) -> None:
         since_s = self._open.pop(number, None)
@@ -143,67 +127,23 @@ class ChromeTrace(Sink):
         if any(contact.range_m):
             says |= {"min_range_m": min(contact.range_m), "max_range_m": max(contact.range_m)}
         name = f"{contact.a} - {contact.b}" if contact.kind != "uplink" else f"{contact.b} - {contact.a}, up"
-        self._slice(self._tracks.track(self._links, name, 0), contact.kind, since_s, stop_s, says)
+        self.events.slice(self._tracks.track(self._links, name, 0), contact.kind, since_s, stop_s, says)
 
     def _span(self, since: dict[str, float], node: str, stop_s: float, name: str, rank: int) -> None:
         start_s = since.pop(node, None)
         if start_s is not None:
-            self._slice(self._track(node, name, rank), name, start_s, stop_s, {})
-
-    # how it is written
+            self.events.slice(self._track(node, name, rank), name, start_s, stop_s, {})
 
     def _track(self, node: str, name: str, rank: int) -> Track:
         return self._tracks.track(self._nodes[node], name, rank)
 
-    def _slice(self, track: Track, name: str, start_s: float, stop_s: float, says: dict[str, Any]) -> Place:
-        start_ns, stop_ns = nanoseconds(start_s), nanoseconds(stop_s)
-        place = Place(start_ns, track.pid, self._tracks.lane(track, start_ns, stop_ns))
-        length = {"ph": "X", "name": name, "cat": "run", "dur": microseconds(stop_ns - start_ns), "args": says}
-        self._write(length | _where(place))
-        return place
 
-    def _touch(self, flow: str, place: Place) -> None:
-        self._flows.setdefault(flow, []).append(place)
-
-    def _draw(self, flow: str) -> None:
-        """Arrows along the slices that a flow touched: start, steps, finish, each bound to the slice around it."""
-        places = sorted(self._flows.pop(flow, ()))
-        if len(places) < 2:
-            return
-        self._flow += 1
-        last = len(places) - 1
-        for k, place in enumerate(places):
-            phase = {"ph": "s"} if k == 0 else {"ph": "f", "bp": "e"} if k == last else {"ph": "t"}
-            self._write(phase | {"id": self._flow, "name": flow, "cat": "task"} | _where(place))
-
-    def _write(self, event: dict[str, Any]) -> None:
-        named = self._tracks.metadata
-        if named:
-            self._tracks.metadata = []
-            for each in named:
-                self._put(each)
-        self._put(event)
-
-    def _put(self, event: dict[str, Any]) -> None:
-        piece = self._encode(event)
-        self._pieces.append(piece)
-        self._size_bytes += len(piece)
-        self.events += 1
-        if self._size_bytes >= BATCH_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._pieces:
-            self._stream.write(self._between + b",\n".join(self._pieces).decode())
-            self._pieces, self._size_bytes, self._between = [], 0, ",\n"
-
-
-def export_perfetto(trace: Trace, out: Path) -> dict[str, int]:
+def export_perfetto(trace: Trace, out: str | PathLike[str]) -> dict[str, int]:
     """Write the new file `out` (.json). Returns `{"events": n}`: how many trace events it holds.
 
     Raises `TraceError` for a trace that contradicts itself, `BadInput` for a name that is taken, OSError.
     """
-    with damage(trace), new_file(out) as stream:
+    with new_file(Path(out)) as stream, damage(trace):
         stream.write('{"displayTimeUnit":"ms","otherData":')
         stream.write(msgspec.json.encode(about_trace(trace)).decode())
         stream.write(',\n"traceEvents":[\n')
@@ -211,15 +151,11 @@ def export_perfetto(trace: Trace, out: Path) -> dict[str, int]:
         tell(trace, chrome, chrome.see)
         chrome.finish()
         stream.write("\n]}\n")
-    if not chrome.events:
+    if not chrome.events.count:
         raise TraceError(f"{trace.folder}: a world without nodes")
-    return {"events": chrome.events}
+    return {"events": chrome.events.count}
 
 
 def _flow_of_bundle(name: str) -> str:
     """Names of bundles may be those of tasks."""
     return f"bundle {name}"
-
-
-def _where(place: Place) -> dict[str, Any]:
-    return {"ts": microseconds(place.start_ns), "pid": place.pid, "tid": place.tid}

@@ -8,6 +8,7 @@ Missing is missing: an empty cell in CSV, null in Parquet; never 0 or -1. Writte
 import csv
 from collections.abc import Callable
 from contextlib import ExitStack
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from emulator.tracing.telling import damage
 Save = Callable[[Trace, Path], dict[str, int]]
 
 
-def export_csv(trace: Trace, out: Path) -> dict[str, int]:
+def export_csv(trace: Trace, out: str | PathLike[str]) -> dict[str, int]:
     """Write `tasks.csv`, `hops.csv` and so on, and `export.json`, into the new folder `out`; returns the rows of each.
 
     RFC 4180 with line feeds; numbers in their shortest form that reads back the same. Raises `TraceError`, `BadInput`
@@ -32,7 +33,7 @@ def export_csv(trace: Trace, out: Path) -> dict[str, int]:
     return _export(trace, out, save_csv)
 
 
-def export_parquet(trace: Trace, out: Path) -> dict[str, int]:
+def export_parquet(trace: Trace, out: str | PathLike[str]) -> dict[str, int]:
     """As `export_csv`, in Parquet (zstd). Raises `BadInput`, naming the extra, where pyarrow is not installed."""
     try:
         columnar.library("pyarrow", "Parquet files")
@@ -45,20 +46,21 @@ def save_csv(trace: Trace, folder: Path) -> dict[str, int]:
     """Write every table into `folder`, which exists, through the csv module: None is nothing, numbers read back."""
     tables = there(trace)
     counts = dict.fromkeys(tables, 0)
-    with ExitStack() as stack, damage(trace):
+    with ExitStack() as stack:
         writers: dict[str, Any] = {}
         for table in tables:
             stream_ = stack.enter_context((folder / f"{table}.csv").open("w", encoding="utf-8", newline=""))
             writers[table] = csv.writer(stream_, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
             writers[table].writerow([column.name for column in columns_of(table)])
-        for table, cells in stream(trace, tables):
-            writers[table].writerow(cells)
-            counts[table] += 1
+        with damage(trace):
+            for table, cells in stream(trace, tables):
+                writers[table].writerow(cells)
+                counts[table] += 1
     return counts
 
 
-def _export(trace: Trace, out: Path, save: Save) -> dict[str, int]:
-    with new_folder(out) as folder:
+def _export(trace: Trace, out: str | PathLike[str], save: Save) -> dict[str, int]:
+    with new_folder(Path(out)) as folder:
         written = save(trace, folder)
         columns = {name: {each.name: each.says for each in columns_of(name)} for name in written}
         document = {**about_trace(trace), "rows": written, "columns": columns}

@@ -8,6 +8,7 @@ from math import inf, nextafter
 from typing import Any
 
 NS_PER_S = 1_000_000_000
+FIRST_TID = 1_000_000  # above any process number: a thread numbered as its process would count as its main thread
 
 
 def nanoseconds(at_s: float) -> int:
@@ -78,6 +79,3 @@ class Tracks:
 
     def _name(self, kind: str, pid: int, tid: int, said: dict[str, Any]) -> None:
         self.metadata.append({"ph": "M", "name": kind, "pid": pid, "tid": tid, "args": said})
-
-
-FIRST_TID = 1_000_000  # above any process number: a thread numbered as its process would count as its main thread

@@ -137,9 +137,7 @@ class Launch:
             floor_s = self._floor_s(crew, closest)
             engine = self._engine(door, crew, closest, floor_s)
             start_s = wall_s() - started_s
-            if self.options.sockets:
-                for member in (member for member in crew.members.values() if not member.remote):  # they say so there
-                    console.err.print(f"{member.name}: applications connect to {member.door}", soft_wrap=True)
+            self._tell_doors(crew)
             programs = stack.enter_context(Programs(self.options.applications, crew.members))
             gc.collect()
             gc.freeze()  # a collection that walks through a day of facts would take longer than light needs
@@ -165,6 +163,12 @@ class Launch:
         if not crew.cut_off:
             check_letters(figures, len(engine.leases.messages))
         return figures
+
+    def _tell_doors(self, crew: Crew) -> None:
+        """Where applications find the nodes of this host; others say so there."""
+        if self.options.sockets:
+            for member in (member for member in crew.members.values() if not member.remote):
+                console.err.print(f"{member.name}: applications connect to {member.door}", soft_wrap=True)
 
     def _run_counted(self, engine: Engine, watch: Callable[[Engine], None], counter: Found) -> None:
         """Let time run, and count what this host draws meanwhile."""

@@ -16,6 +16,7 @@ from emulator.tracing.columns import TEXT, Column
 from emulator.tracing.reader import Trace
 from emulator.tracing.tables import Cells, about_trace, columns_of, stream, there
 from emulator.tracing.telling import damage
+from workloads.whole_file import whole
 
 BATCH_ROWS = 8192  # are Python's at a time: some megabytes
 GROUP_ROWS = 131_072  # of a Parquet row group: some megabytes as Arrow
@@ -55,7 +56,8 @@ def save(trace: Trace, folder: Path) -> dict[str, int]:
     """Write every table as Parquet (zstd) into `folder`, which exists; returns the rows of each."""
     tables = there(trace)
     with ExitStack() as stack:
-        writers = {table: stack.enter_context(ParquetFile(trace, table, folder)) for table in tables}
+        paths = {table: stack.enter_context(whole(folder / f"{table}.parquet")) for table in tables}
+        writers = {table: stack.enter_context(ParquetFile(trace, table, path)) for table, path in paths.items()}
         with damage(trace):
             for table, cells in stream(trace, tables):
                 writers[table].add(cells)
@@ -94,23 +96,21 @@ class Gathered:
 
 
 class ParquetFile:
-    """One table's file, which gets its name when `finish` is called; left before, nothing of it remains."""
+    """One table's file; whole when `finish` has been called and it is closed."""
 
-    def __init__(self, trace: Trace, table: str, folder: Path) -> None:
+    def __init__(self, trace: Trace, table: str, path: Path) -> None:
         self._rows = Gathered(trace, columns_of(table))
-        self._path = folder / f"{table}.parquet"
-        self._partial = folder / f"{table}.parquet.partial"
+        self._path = path
 
     def __enter__(self) -> "ParquetFile":
         parquet = library("pyarrow.parquet")
         self._writer = parquet.ParquetWriter(
-            self._partial, self._rows.schema, compression="zstd", write_page_checksum=True
+            self._path, self._rows.schema, compression="zstd", write_page_checksum=True
         )
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._writer.close()
-        self._partial.unlink(missing_ok=True)
 
     def add(self, cells: Cells) -> None:
         """One more row; whole groups are written."""
@@ -119,10 +119,8 @@ class ParquetFile:
             self._write()
 
     def finish(self) -> int:
-        """Write the rest and give the file its name; returns its rows."""
+        """Write the rest; returns how many rows there are."""
         self._write()
-        self._writer.close()
-        self._partial.rename(self._path)
         return self._rows.count
 
     def _write(self) -> None:

@@ -36,7 +36,7 @@ TASKS = (
     Column("runs", INT, "how often it was started on a processor, all its stages counted"),
     Column("ran_on", TEXT, "node of its last run that finished"),
     Column("label", TEXT, "what inference said, in that run"),
-    Column("cloud_fraction", FLOAT, "0 to 1, as inference said; missing for requests and batch jobs"),
+    Column("cloud_fraction", FLOAT, "0 to 1, as a cloud screen said; missing where none did"),
     Column("product_bytes", INT, "size of the answer"),
 )
 BUNDLES = (
@@ -77,7 +77,7 @@ RUNS = (
     Column("how", TEXT, "finished, cancelled, lost, or running when the trace ends"),
     Column("basis", TEXT, "how its time is known: calibrated, scaled or preset"),
     Column("label", TEXT, "what inference said"),
-    Column("cloud_fraction", FLOAT, "0 to 1, as inference said; missing for requests and batch jobs"),
+    Column("cloud_fraction", FLOAT, "0 to 1, as a cloud screen said; missing where none did"),
     Column("product_bytes", INT, "size of the answer"),
 )
 CONTACTS = (

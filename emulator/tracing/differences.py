@@ -4,7 +4,7 @@ Both logs are read side by side and both tellings of tasks too, so memory grows 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -65,7 +65,8 @@ def difference(left: Trace, right: Trace) -> Difference:
     """Compare two traces. Raises `TraceError` where one is damaged."""
     first = first_difference(left, right)
     decision = first_decision(left, right) if first is not None else None
-    fared = _Fared(left, right, first is not None)
+    ours, theirs = (_tasks(trace) if first is not None else iter(()) for trace in (left, right))
+    fared = Fared(ours, theirs)
     both = left.closed and right.closed
     figures = _changes(_figures(left), _figures(right)) if both else []
     setup, notes = _setup_changes(left, right)
@@ -82,7 +83,7 @@ def difference(left: Trace, right: Trace) -> Difference:
         first=first,
         decision=decision,
         tasks_changed=fared.changed,
-        tasks_by_field=dict(sorted(fared.by_field.items(), key=lambda each: (-each[1], each[0]))),
+        tasks_by_field=fared.fields(),
         only_left=fared.only_left,
         only_right=fared.only_right,
         tasks=fared.listed(),
@@ -144,19 +145,26 @@ def _live(trace: Trace) -> dict[str, Any]:
     return dict(flat({name: value for name, value in plain if name not in ("nodes", "rates")}, "live"))
 
 
-class _Fared:
-    """Tasks that fared differently: each side's are matched as they end, so only those without a match are kept."""
+def _tasks(trace: Trace) -> Iterator[Cells]:
+    return (cells for _, cells in stream(trace, ["tasks"]))
 
-    def __init__(self, left: Trace, right: Trace, differ: bool) -> None:
+
+class Fared:
+    """Tasks that fared differently: each side's are matched as they end, so only those without a match are kept.
+
+    Fields `of_ended` are compared only of tasks that have ended on both sides.
+    """
+
+    def __init__(self, left: Iterator[Cells], right: Iterator[Cells], of_ended: Collection[str] = ()) -> None:
         names = [column.name for column in columns_of("tasks")]
+        self._ended, self._of_ended = names.index("ended_s"), of_ended
         self._fields = [(name, names.index(name)) for name in _OF_TASKS]
         self._captured = names.index("captured_s")
         self.changed = 0
         self._first: list[tuple[float, str, list[Change]]] = []  # by capture; cut when it has grown long
         self.by_field: Counter[str] = Counter()
         alone: tuple[dict[str, Cells], dict[str, Cells]] = ({}, {})
-        sides = [(cells for _, cells in stream(trace, ["tasks"])) for trace in (left, right)] if differ else []
-        for pair in zip_longest(*sides):
+        for pair in zip_longest(left, right):
             for side, cells in enumerate(pair):
                 if cells is not None:
                     other = alone[1 - side].pop(cells[0], None)
@@ -175,15 +183,20 @@ class _Fared:
         self._cut()
         return [TaskChange(task=task, changes=changes) for _, task, changes in self._first]
 
+    def fields(self) -> dict[str, int]:
+        """How many tasks differ in each field, most first."""
+        return dict(sorted(self.by_field.items(), key=lambda each: (-each[1], each[0])))
+
     def _cut(self) -> None:
         self._first = sorted(self._first, key=lambda each: each[:2])[:MOST_LISTED]
 
     def _compare(self, left: Cells | None, right: Cells | None) -> None:
         there = left if left is not None else right
+        both = all(side is not None and side[self._ended] is not None for side in (left, right))
         changes = [
             Change(field=name, left=left and left[index], right=right and right[index])
             for name, index in self._fields
-            if left is None or right is None or left[index] != right[index]
+            if (left is None or right is None or left[index] != right[index]) and (both or name not in self._of_ended)
         ]
         changes = [each for each in changes if each.left is not None or each.right is not None]
         if changes and there is not None:

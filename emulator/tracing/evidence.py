@@ -11,6 +11,7 @@ import msgspec
 
 from emulator.events import Event, Finished, NodeFailed, NodeRecovered
 from emulator.orders import Cancel, Order, Run, Send
+from emulator.tracing.ends import ends_run, loses_run
 from emulator.tracing.reader import Line, Trace
 from emulator.tracing.spans import Span
 
@@ -59,17 +60,17 @@ class Evidence:
                     if event.at_s <= last_s:
                         self._take(event, orders)
         for run in list(self._under_way.values()):
-            self._end(run.node, run.task, run.finish_s)
+            self._end(run, run.finish_s)
         for node, since_s in self._down.items():
             self.outages.setdefault(node, []).append((since_s, last_s))
 
     def _take(self, event: Event, orders: list[Order]) -> None:
         if isinstance(event, Finished):
-            self._end(event.node, event.task, event.at_s)
+            self._ended(event, event.at_s)
         elif isinstance(event, NodeFailed):
             self._down.setdefault(event.node, event.at_s)
-            for node, task in [key for key in self._under_way if key[0] == event.node]:
-                self._end(node, task, event.at_s)
+            for run in [run for run in self._under_way.values() if loses_run(event, run)]:
+                self._end(run, event.at_s)
         elif isinstance(event, NodeRecovered) and event.node in self._down:
             self.outages.setdefault(event.node, []).append((self._down.pop(event.node), event.at_s))
         for order in orders:
@@ -78,12 +79,17 @@ class Evidence:
             elif isinstance(order, Run) and order.node in self._watched:
                 self._under_way[order.node, order.task] = order
             elif isinstance(order, Cancel):
-                self._end(order.node, order.task, event.at_s)
+                self._ended(order, event.at_s)
 
-    def _end(self, node: str, task: str, at_s: float) -> None:
-        run = self._under_way.pop((node, task), None)
-        if run is not None and self._meets(node, run.start_s, at_s):
-            self.runs.setdefault(node, []).append((run, at_s))
+    def _ended(self, said: Finished | Cancel, at_s: float) -> None:
+        run = self._under_way.get((said.node, said.task))
+        if run is not None and ends_run(said, run):
+            self._end(run, at_s)
+
+    def _end(self, run: Run, at_s: float) -> None:
+        del self._under_way[run.node, run.task]
+        if self._meets(run.node, run.start_s, at_s):
+            self.runs.setdefault(run.node, []).append((run, at_s))
 
     def _meets(self, node: str, start_s: float, stop_s: float) -> bool:
         return any(stop_s > from_s and start_s < to_s for from_s, to_s in self._watched.get(node, ()))

@@ -50,6 +50,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, str] = {}  # open-loop or closed-loop
     versions: dict[str, str] = {}
     host: dict[str, str] = {}
+    notes: list[str] = []  # what was assumed and what is synthetic, as `run` shows it
     replay_of: dict[str, str] = {}  # of a replay on another level than exact: which, of what digest, with what changed
     decisions: int | None = None  # lines of decisions.jsonl.gz; this and what follows is `emulator/tracing/seal.py`'s
     sums: dict[str, str] = {}  # sha256 of summary.json, footer.json and live.json

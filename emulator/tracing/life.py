@@ -9,10 +9,10 @@ from emulator.errors import TraceError
 from emulator.events import Captured, Event, Offered
 from emulator.orders import End, Order
 from emulator.state import BUNDLE
+from emulator.tracing.ends import ends_bundle
 from emulator.tracing.evidence import Evidence
 from emulator.tracing.reader import Line, Trace
 from emulator.tracing.records import PENDING
-from emulator.tracing.story import ends_bundle
 from emulator.tracing.telling import damage
 from emulator.tracing.waits import Left, Reasons
 from emulator.tracing.walk import Happening, Walk

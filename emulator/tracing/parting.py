@@ -21,6 +21,7 @@ from emulator.events import (
     order_key,
 )
 from emulator.tracing.reader import Line, Trace
+from emulator.tracing.records import Clouds
 from emulator.tracing.words import sentence
 
 ENDS = "one trace ends here"
@@ -159,7 +160,7 @@ def _order(event: Event) -> tuple[float, int, str, int]:
 
 
 def _sentence(trace: Trace, said: Any, at_s: float) -> str:
-    return sentence(said, at_s, trace.world.plan.contacts)
+    return sentence(said, at_s, trace.world.plan.contacts, Clouds(trace.world))
 
 
 def _answer(answer: tuple[float, str, list[Any]]) -> str:

@@ -40,6 +40,7 @@ def header_of(assembled: Assembled, policy: str, engine: str) -> Header:
         files=list(assembled.loaded.files),
         elements=msgspec.to_builtins(assembled.sky.elements),
         sources=sources_of(assembled, engine),
+        notes=list(assembled.notes),
         versions=versions(),
         host=host(),
     )

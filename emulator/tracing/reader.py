@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from emulator.decision_log import DECISIONS_LOG
 from emulator.errors import TraceError
 from emulator.events import Event
 from emulator.orders import Order
 from emulator.tracing.header import READS, Footer, Header
 from emulator.tracing.log import MOST_LINE_BYTES, Log
 from emulator.tracing.seal import broken, sum_of
-from emulator.tracing.writer import DECISIONS, EVENTS, partial_of
+from emulator.tracing.writer import EVENTS, partial_of
 from emulator.world import World
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Trace:
     @property
     def keeps_decisions(self) -> bool:
         """Whether the scheduler's answers lie beside the log, as they do from schema 4 on."""
-        return (self.folder / DECISIONS).is_file()
+        return (self.folder / DECISIONS_LOG).is_file()
 
     def decisions(
         self, from_s: float | None = None, to_s: float | None = None, about: bytes = b""
@@ -154,9 +155,11 @@ class Trace:
         Raises `TraceError` where none were kept.
         """
         if not self.keeps_decisions:
-            raise TraceError(f"{self.folder}: no {DECISIONS}: traces keep decisions from schema 4 on; record it again")
+            raise TraceError(
+                f"{self.folder}: no {DECISIONS_LOG}: traces keep decisions from schema 4 on; record it again"
+            )
         decode = msgspec.json.Decoder(tuple[float, str, list[Any]]).decode
-        log = Log(self.folder / DECISIONS)
+        log = Log(self.folder / DECISIONS_LOG)
         if self.closed and self.header.decisions is not None:
             self._count(log, "lines of decisions", self.header.decisions)
         for first, raw in log.chunks(self.closed, from_s, to_s):

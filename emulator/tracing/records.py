@@ -6,6 +6,7 @@ what has not ended when the trace does is `pending`, `in flight` or `running`.
 
 from emulator.events import Bundle
 from emulator.orders import Run, Send
+from emulator.world import World
 from workloads.arrivals import NEVER_S
 from workloads.tasks import Outcome, Task
 
@@ -15,9 +16,21 @@ DONE, PENDING = "done", "pending"
 ANSWERED = "answered"  # what comes of requests and batch jobs, which show no cloud
 
 
-def cloud_fraction(outcome: Outcome) -> float | None:
-    """What inference said of a scene; None for what is none, where the log has 0."""
-    return None if outcome.label == ANSWERED else outcome.cloud_fraction
+class Clouds:
+    """What inference said of scenes; None where it says nothing of them, for which the log has 0.
+
+    Nothing is said by the answers of requests and batch jobs, and by those of a model that is a load.
+    """
+
+    def __init__(self, world: World) -> None:
+        stages = () if world.pipeline is None else world.pipeline.stages
+        self._silent = {stage.name for stage in stages if stage.model in world.silent}
+        self._all_silent = not stages and bool(world.silent)  # without stages one model is for all scenes
+
+    def of(self, part: str, outcome: Outcome) -> float | None:
+        """The cloud fraction, 0 to 1, that a run of `part` (a task, or `task#stage`) ended with."""
+        silent = self._all_silent or (bool(self._silent) and part.rpartition("#")[2] in self._silent)
+        return None if silent or outcome.label == ANSWERED else outcome.cloud_fraction
 
 
 class HopRecord:
@@ -41,28 +54,33 @@ class HopRecord:
 
 
 class RunRecord:
-    """One run on a processor; `how` it ended at `ended_s`: `finished`, `cancelled`, `lost`, or `running` (None)."""
+    """One run on a processor; `how` it ended at `ended_s`: `finished`, `cancelled`, `lost`, or `running` (None).
 
-    __slots__ = ("ended_s", "how", "order", "outcome", "owner")
+    `cloud_fraction` is None unless it finished and its answer says something of a scene.
+    """
+
+    __slots__ = ("cloud_fraction", "ended_s", "how", "order", "outcome", "owner")
 
     def __init__(self, order: Run, owner: str) -> None:
         self.order, self.owner = order, owner
         self.how = RUNNING
         self.ended_s: float | None = None
         self.outcome: Outcome | None = None  # of one that finished
+        self.cloud_fraction: float | None = None
 
 
 class TaskRecord:
     """One task from capture to its end: `done`, `dropped`, `lost`, or `pending` with `ended_s` None.
 
     `sent_s`: its first message, raw or result, began to leave. `started_s`: its first run began, whatever became of it;
-    `runs` counts them. `finished_s`, `ran_on`, `outcome`: of the last run that finished. In a pipeline all of these are
-    over all stages. `answered_s`: the last of its answers so far was on the ground. `number`: of its capture, from 0.
+    `runs` counts them. `finished_s`, `ran_on`, `outcome`, `cloud_fraction`: of the last run that finished. In a
+    pipeline all of these are over all stages. `answered_s`: the last of its answers so far was on the ground. `number`:
+    of its capture, from 0.
     """
 
     __slots__ = (
-        "answered_s", "ended_s", "finished_s", "how", "number", "outcome", "ran_on", "reason", "result_sent_s", "runs",
-        "sent_s", "started_s", "task",
+        "answered_s", "cloud_fraction", "ended_s", "finished_s", "how", "number", "outcome", "ran_on", "reason",
+        "result_sent_s", "runs", "sent_s", "started_s", "task",
     )  # fmt: skip
 
     def __init__(self, task: Task, number: int) -> None:
@@ -77,6 +95,7 @@ class TaskRecord:
         self.reason: str | None = None
         self.ran_on: str | None = None
         self.outcome: Outcome | None = None
+        self.cloud_fraction: float | None = None
         self.runs = 0
 
     @property

@@ -12,7 +12,7 @@ from emulator.events import Event
 from emulator.live.figures import LiveFigures
 from emulator.orders import Order
 from emulator.report import Row
-from emulator.table import LINES
+from emulator.table import figure_lines, tasks_are
 from emulator.tracing.reader import Trace
 from emulator.tracing.records import BundleRecord, Sink, TaskRecord
 from emulator.tracing.tables import synthetic
@@ -27,10 +27,13 @@ def document(trace: Trace) -> dict[str, Any]:
         _refuse_damage(trace)
     for name in ("scenario_table", "elements"):  # in full in header.json; here they would drown the rest
         header.pop(name)
+    assumed = header.pop("notes")  # which are shown below the others
     footer = trace.footer()
     told: dict[str, Any] = {"folder": str(trace.folder), "closed": trace.closed, "header": header}
     told["ledger"] = None if footer is None else msgspec.to_builtins(footer)
     told["figures"] = trace.summary() if trace.closed else None
+    listed = (trace.header.scenario_table or {}).get("workload") is not None
+    told["tasks_are"] = tasks_are(trace.world) if listed else "scenes"
     told["live"] = trace.live() if trace.closed else None
     if not trace.closed:
         told["so_far"] = _so_far(trace)
@@ -45,8 +48,15 @@ def document(trace: Trace) -> dict[str, Any]:
     notes.append(synthetic(trace))
     if header["sources"]:
         notes += [f"{name}: {text}" for name, text in header["sources"].items()]
-    told["notes"] = notes
+    told["notes"] = notes + _assumed(trace, assumed, told["live"])
     return told
+
+
+def _assumed(trace: Trace, noted: list[str], live: Any) -> list[str]:
+    """What the run itself said it assumes, also of what only a live run has; a replay has the notes of its inputs."""
+    of = "given to this replay: " if trace.header.replay_of else ""
+    more = live.get("notes") if isinstance(live, dict) else None
+    return [f"{of}{note}" for note in noted] + [str(note) for note in (more if isinstance(more, list) else [])]
 
 
 def _refuse_damage(trace: Trace) -> None:
@@ -69,7 +79,7 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
     row = figures(told)
     if row is None:
         return found + [(name.replace("_", " "), _cell(value)) for name, value in told["so_far"].items()]
-    found += [(name, cell(row)) for name, cell in LINES]
+    found += [(name, cell(row)) for name, cell in figure_lines(told["tasks_are"])]
     found += [(f"  {reason}", f"{count:,}") for reason, count in row.reasons.items()]
     if row.bundles.offered:
         ends = ", ".join(f"{getattr(row.bundles, how):,} {how}" for how in ("done", "lost", "pending"))

@@ -12,6 +12,7 @@ from typing import Any
 from emulator.events import Captured, Delivered, Event, Finished, Missed, NodeFailed, NodeRecovered, Offered
 from emulator.orders import Cancel, End, Order, Run, Send
 from emulator.state import BUNDLE, RESULT
+from emulator.tracing.ends import ends_bundle, ends_message, ends_run, loses_message, loses_run
 from emulator.tracing.records import (
     CANCELLED,
     DELIVERED,
@@ -19,6 +20,7 @@ from emulator.tracing.records import (
     LOST,
     WITHDRAWN,
     BundleRecord,
+    Clouds,
     HopRecord,
     RunRecord,
     Sink,
@@ -51,6 +53,7 @@ class Story:
         self._sink = sink
         self._graph = None if world.pipeline is None else Graph(world.pipeline, world.models)
         self._contacts = len(world.plan.contacts)
+        self._clouds = Clouds(world)
         self._stations = {node.name for node in world.nodes if node.kind == STATION}
         self._strangers, self._until_s = strangers, until_s
         self._captures = 0
@@ -150,8 +153,8 @@ class Story:
     def _delivered(self, event: Delivered) -> None:
         owner = self._owner(event.task, event.what)
         hop = owner.hops.get((event.task, event.what)) if owner is not None else None
-        if owner is None or hop is None or hop.order.to != event.node or event.at_s < hop.order.deliver_s:
-            return  # the echo of a message that was lost or withdrawn
+        if owner is None or hop is None or not ends_message(event, hop.order):
+            return
         self._end_hop(owner, hop, DELIVERED, event.at_s)
         if event.what == RESULT and owner.record is not None and event.node in self._stations:
             owner.record.answered_s = event.at_s
@@ -159,18 +162,19 @@ class Story:
     def _missed(self, event: Missed) -> None:
         owner = self._owner(event.task, event.what)
         hop = owner.hops.get((event.task, event.what)) if owner is not None else None
-        if owner is not None and hop is not None and hop.order.to == event.node:
+        if owner is not None and hop is not None and ends_message(event, hop.order):
             self._end_hop(owner, hop, LOST, event.at_s)
 
     def _finished(self, event: Finished) -> None:
         owner = self._owner(event.task)
         run = owner.runs.get(event.task) if owner is not None else None
-        if owner is None or run is None or run.order.run != event.run:
-            return  # it was cancelled, or lost with its node, before this was told
-        run.outcome = event.outcome
+        if owner is None or run is None or not ends_run(event, run.order):
+            return
+        run.outcome, run.cloud_fraction = event.outcome, self._clouds.of(event.task, event.outcome)
         record = owner.record
         if record is not None:
             record.finished_s, record.outcome, record.ran_on = event.at_s, event.outcome, event.node
+            record.cloud_fraction = run.cloud_fraction
             if event.node in self._stations and self._answers(event, record):
                 record.answered_s = event.at_s  # inferred on the ground
         self._end_run(owner, run, FINISHED, event.at_s)
@@ -184,18 +188,16 @@ class Story:
         return ends_all or stage in self._graph.sinks
 
     def _failed(self, event: NodeFailed) -> None:
-        """What ran there, was bound for there, or had not left it whole is lost."""
-        node, at_s = event.node, event.at_s
-        if node in self._down:
+        if event.node in self._down:
             return
-        self._down[node] = at_s
+        self._down[event.node] = event.at_s
         for owner in [*self._tasks.values(), *self._bundles.values()]:
             for hop in list(owner.hops.values()):
-                if hop.order.to == node or (hop.order.node == node and hop.order.free_s > at_s):
-                    self._end_hop(owner, hop, LOST, at_s)
+                if loses_message(event, hop.order):
+                    self._end_hop(owner, hop, LOST, event.at_s)
             for run in list(owner.runs.values()):
-                if run.order.node == node:
-                    self._end_run(owner, run, LOST, at_s)
+                if loses_run(event, run.order):
+                    self._end_run(owner, run, LOST, event.at_s)
 
     def _recovered(self, event: NodeRecovered) -> None:
         if event.node in self._down:
@@ -236,7 +238,7 @@ class Story:
     def _cancelled(self, order: Cancel, at_s: float) -> None:
         owner = self._owner(order.task)
         run = owner.runs.get(order.task) if owner is not None else None
-        if owner is not None and run is not None and run.order.run == order.run:
+        if owner is not None and run is not None and ends_run(order, run.order):
             self._end_run(owner, run, CANCELLED, at_s)
 
     def _ended(self, order: End, event: Event) -> None:
@@ -275,8 +277,3 @@ class Story:
         del owner.runs[run.order.task]
         self._forget(run.order.task, "", owner)
         self._sink.run(run)
-
-
-def ends_bundle(event: Event) -> bool:
-    """Whether an order that this fact led to ends a bundle first, if there is one of that name."""
-    return isinstance(event, Offered) or getattr(event, "what", "") == BUNDLE

@@ -5,6 +5,7 @@ Rows come as the log is read, once for all tables that are asked for, and memory
 """
 
 from collections.abc import Collection, Iterator
+from numbers import Real
 from typing import Any
 
 from emulator.errors import BadInput
@@ -12,11 +13,10 @@ from emulator.events import Captured, Event, Offered
 from emulator.orders import Order
 from emulator.tracing.columns import TABLES
 from emulator.tracing.reader import Trace
-from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord, cloud_fraction
+from emulator.tracing.records import BundleRecord, HopRecord, RunRecord, Sink, TaskRecord
 from emulator.tracing.telling import damage, telling
 from emulator.version import installed_version
 from links.contacts import Contact
-from workloads.tasks import Outcome
 
 Cells = tuple[Any, ...]
 Row = dict[str, Any]
@@ -52,8 +52,9 @@ def stream(
     A task belongs to the span in which it was captured, a message or run to that in which it began, a bundle to that
     in which it was offered; their rows tell all that came of them, later too. A contact belongs to each that it meets.
     """
+    _check_span(from_s, to_s)
     if set(tables) & _OF_RECORDS:
-        sink = _Rows(tables, from_s, to_s)
+        sink = _Rows(tables, to_s)
         with damage(trace):
             for _ in telling(trace, sink, sink.line if "facts" in tables else None, from_s, to_s):
                 if sink.ended:
@@ -69,15 +70,21 @@ def stream(
             yield "decisions", cells
 
 
-class _Rows(Sink):
-    """Makes cells of what has ended, of the tables that are wanted and what began in the span."""
+def _check_span(*instants_s: Any) -> None:
+    for at_s in instants_s:
+        if at_s is not None and (not isinstance(at_s, Real) or at_s != at_s):
+            raise BadInput(f"a span begins or ends at {at_s!r}; give seconds after the epoch, a number")
 
-    def __init__(self, tables: Collection[str], from_s: float | None, to_s: float | None) -> None:
+
+class _Rows(Sink):
+    """Makes cells of what has ended, of the tables that are wanted and what began before the end of the span."""
+
+    def __init__(self, tables: Collection[str], to_s: float | None) -> None:
         self.ended: list[tuple[str, Cells]] = []
         self._tasks, self._hops, self._runs, self._bundles = (
             name in tables for name in ("tasks", "hops", "runs", "bundles")
         )
-        self._from_s, self._to_s = from_s, to_s
+        self._to_s = to_s
 
     def task(self, task: TaskRecord) -> None:
         if self._tasks:
@@ -112,7 +119,7 @@ def task_cells(record: TaskRecord) -> Cells:
     return (
         task.id, task.node, task.model, task.priority, task.raw_bytes, task.inferences, record.deadline_s, task.at_s,
         record.sent_s, record.result_sent_s, record.started_s, record.finished_s, record.delivered_s, record.ended_s,
-        record.how, record.reason, record.runs, record.ran_on, *_said(record.outcome),
+        record.how, record.reason, record.runs, record.ran_on, *_said(record),
     )  # fmt: skip
 
 
@@ -131,7 +138,7 @@ def run_cells(run: RunRecord) -> Cells:
     finished_s = run.ended_s if run.outcome is not None else None
     return (
         order.task, order.run, order.node, order.start_s, order.finish_s, finished_s, run.ended_s, run.how,
-        order.basis, *_said(run.outcome),
+        order.basis, *_said(run),
     )  # fmt: skip
 
 
@@ -155,8 +162,9 @@ def contact_cells(number: int, contact: Contact) -> Cells:
     )  # fmt: skip
 
 
-def _said(outcome: Outcome | None) -> Cells:
-    return (None, None, None) if outcome is None else (outcome.label, cloud_fraction(outcome), outcome.product_bytes)
+def _said(record: RunRecord | TaskRecord) -> Cells:
+    outcome = record.outcome
+    return (None, None, None) if outcome is None else (outcome.label, record.cloud_fraction, outcome.product_bytes)
 
 
 def _decisions(trace: Trace, from_s: float | None, to_s: float | None) -> Iterator[Cells]:

@@ -57,7 +57,10 @@ def telling(
 
 @contextmanager
 def damage(trace: Trace) -> Iterator[None]:
-    """What a world or a log that cannot be leads to inside is a `TraceError`."""
+    """What a world or a log that cannot be leads to inside is a `TraceError`.
+
+    Around what handles a trace's own data only: what a caller gave is checked before, files are opened outside.
+    """
     try:
         yield
     except DAMAGE as error:

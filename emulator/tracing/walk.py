@@ -1,6 +1,6 @@
 """Walks through what a trace says of one task, and knows since when each part of it could have gone on.
 
-What is an echo (of a message or run that had been lost or cancelled) changes nothing; the rules are `story.py`'s.
+What is an echo (of a message or run that had been lost, cancelled or withdrawn) changes nothing (`ends.py`).
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,14 @@ from typing import NamedTuple
 from emulator.events import Captured, Delivered, Event, Finished, Missed, NodeFailed, Offered
 from emulator.orders import Cancel, End, Order, Run, Send
 from emulator.state import RESULT
-from emulator.tracing.records import PENDING
+from emulator.tracing.ends import ends_message, ends_run, loses_message, loses_run
+from emulator.tracing.records import PENDING, Clouds
 from emulator.tracing.waits import Left, Wait
 from emulator.tracing.words import in_words, named
 from emulator.world import World
 from workloads.pipeline import CLOUDY, RAW, Graph
+
+ECHO = " (an echo: it had been lost, cancelled or withdrawn)"
 
 
 class Happening(NamedTuple):
@@ -32,6 +35,7 @@ class Walk:
 
     def __init__(self, world: World, task: str, decided_s: dict[str, list[float]]) -> None:
         self._graph = None if world.pipeline is None else Graph(world.pipeline, world.models)
+        self._clouds = Clouds(world)
         self._task = task
         self._decided_s = decided_s  # by part
         self.how = PENDING
@@ -53,19 +57,16 @@ class Walk:
             part = named(said)
             wait = self._wait(said, part, event) if isinstance(said, Send | Run) else None
             node, echo = getattr(said, "node", ""), self._is_echo(said, part)
-            words = f"{in_words(said)} (an echo: it had been lost or cancelled)" if echo else in_words(said)
+            words = in_words(said, clouds=self._clouds) + (ECHO if echo else "")
             yield Happening(event.at_s, said, words, node, part, wait)
             if not echo:
                 self._note(said, part, event.at_s)
 
     def _is_echo(self, said: Event | Order, part: str) -> bool:
-        """Whether it tells of a message or run that is no more; the rules are those of `story.py`."""
-        if isinstance(said, Delivered):
-            send = self._flying.get((part, said.what))
-            return send is None or send.to != said.node or said.at_s < send.deliver_s
-        if isinstance(said, Finished):
-            return part not in self._running or self._running[part].run != said.run
-        return False
+        """Whether it tells of a message or run that is no more."""
+        if isinstance(said, Delivered | Missed):
+            return not ends_message(said, self._flying.get((part, said.what)))
+        return isinstance(said, Finished | Cancel) and not ends_run(said, self._running.get(part))
 
     def _note(self, said: Event | Order, part: str, at_s: float) -> None:
         if isinstance(said, Captured | Offered):
@@ -78,21 +79,23 @@ class Walk:
             self._running[part] = said
             self._idle.pop(part, None)
         elif isinstance(said, Missed):
-            self._flying.pop((part, said.what), None)
+            del self._flying[part, said.what]
         elif isinstance(said, Delivered):
-            self._flying.pop((part, said.what), None)
+            del self._flying[part, said.what]
             self._moved_s[part, said.what] = self._came_s[said.what, said.node] = at_s
             self._idle[part] = (at_s, said.node)
         elif isinstance(said, Finished):
             self._finished_s[part] = at_s
-            self._running.pop(part, None)
+            del self._running[part]
             self._idle.update(dict.fromkeys(self._after(part, said.outcome.label), (at_s, said.node)))
         elif isinstance(said, Cancel):
             self._again_s[part] = at_s
-            self._running.pop(part, None)
+            del self._running[part]
             self._idle[part] = (at_s, said.node)
         elif isinstance(said, End) and part == self._task:
             self.how, self.reason = said.how, said.reason or None
+            self._flying.clear()  # what is still on its way is withdrawn: an echo when it comes
+            self._running.clear()
 
     def _after(self, part: str | None, label: str = "") -> list[str]:
         """What waits once a part has run, or (None) once it was captured: stages whose turn it is, or its result."""
@@ -123,14 +126,14 @@ class Walk:
     def _failed(self, event: NodeFailed) -> Iterator[Happening]:
         """What of it was lost with a node."""
         for (part, what), send in list(self._flying.items()):
-            if send.to == event.node or (send.node == event.node and send.free_s > event.at_s):
+            if loses_message(event, send):
                 del self._flying[part, what]
                 self._again_s[part] = self._moved_s[part, what] = event.at_s
                 self._idle[part] = (event.at_s, send.node)
                 text = f"{what} on the way from {send.node} lost: {event.node} failed"
                 yield Happening(event.at_s, event, text, event.node, part, None)
         for part, run in list(self._running.items()):
-            if run.node == event.node:
+            if loses_run(event, run):
                 del self._running[part]
                 yield Happening(event.at_s, event, f"run {run.run} lost: {event.node} failed", event.node, part, None)
 

@@ -20,7 +20,7 @@ from emulator.events import (
     TimerRang,
 )
 from emulator.orders import Cancel, End, Order, Rejected, Run, Send, Wake
-from emulator.tracing.records import cloud_fraction
+from emulator.tracing.records import Clouds
 from links.contacts import Contact
 
 
@@ -33,19 +33,24 @@ def named(said: Event | Order) -> str:
     return str(getattr(said, "task", ""))
 
 
-def in_words(said: Event | Order, contacts: tuple[Contact, ...] = ()) -> str:
-    """What a fact or order says, but for where, when and of which task; `contacts` are the plan's, to name ends."""
+def in_words(said: Event | Order, contacts: tuple[Contact, ...] = (), clouds: Clouds | None = None) -> str:
+    """What a fact or order says, but for where, when and of which task; `contacts` are the plan's, to name ends.
+
+    Without `clouds`, how much cloud inference saw is not told.
+    """
+    if isinstance(said, Finished):
+        return _finished(said, None if clouds is None else clouds.of(said.task, said.outcome))
     if isinstance(said, ContactOpened | ContactClosed):
         became = "opened" if isinstance(said, ContactOpened) else "closed"
         return f"{_contact(said.contact, contacts)} {became}"
     return _WORDS[type(said)](said)
 
 
-def sentence(said: Event | Order, at_s: float, contacts: tuple[Contact, ...] = ()) -> str:
+def sentence(said: Event | Order, at_s: float, contacts: tuple[Contact, ...], clouds: Clouds) -> str:
     """All that a fact or order says, on one line."""
     node, task = getattr(said, "node", ""), named(said)
     where = ", ".join(each for each in (f"on {node}" if node else "", f"{task}" if task else "") if each)
-    return f"{at_s:.6f} s{f', {where}' if where else ''}: {in_words(said, contacts)}"
+    return f"{at_s:.6f} s{f', {where}' if where else ''}: {in_words(said, contacts, clouds)}"
 
 
 def _contact(number: int, contacts: tuple[Contact, ...]) -> str:
@@ -59,9 +64,8 @@ def _missed(said: Missed) -> str:
     return f"{said.what} never came{f': {said.why}' if said.why else ''}"
 
 
-def _finished(said: Finished) -> str:
+def _finished(said: Finished, cloud: float | None) -> str:
     answer = said.outcome
-    cloud = cloud_fraction(answer)
     shown = "" if cloud is None else f" cloud {cloud:g},"
     return f"run {said.run} finished: {answer.label},{shown} {answer.product_bytes:,} bytes"
 
@@ -94,7 +98,6 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     Offered: lambda said: f"bundle offered for {said.bundle.target}, {said.bundle.size_bytes:,} bytes",
     Delivered: lambda said: f"{said.what} delivered",
     Missed: _missed,
-    Finished: _finished,
     NodeFailed: lambda said: "failed",
     NodeRecovered: lambda said: "came back",
     SunRose: lambda said: "left the shadow",

@@ -8,17 +8,19 @@ import gzip
 import hashlib
 import os
 import shutil
+from collections import deque
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from xxhash import xxh3_128_digest
 
+from emulator.decision_log import DECISIONS_LOG
 from emulator.errors import ReplayMismatch, TraceError
 from emulator.folders import made
-from emulator.tracing.blocks import Block
 from emulator.tracing.header import Footer, Header
 from emulator.tracing.log import Log
 from emulator.tracing.seal import sealed, sum_of
@@ -26,7 +28,6 @@ from emulator.tracing.squeeze import Piece, Squeezer, to_disk
 from emulator.world import World
 
 EVENTS = "events.jsonl.gz"
-DECISIONS = "decisions.jsonl.gz"
 SAME = (
     "schema",
     "scenario",
@@ -39,16 +40,52 @@ SAME = (
 )  # of a resumed run
 
 
-def refuse_taken(folder: Path) -> None:
-    """Raise `TraceError` unless a trace can be given this name: nothing is there but, at most, an empty folder."""
+class Left(NamedTuple):
+    """A block that an interrupted run had written: lines before it and in it, and the sum of what it holds."""
+
+    before: int
+    lines: int
+    sum: bytes  # XXH3, 128 bits
+
+
+def refuse_taken(folder: Path, resume: bool = False) -> None:
+    """Raise `TraceError` unless a trace can be given this name: nothing is there but, at most, an empty folder, and
+    nothing is in the way where it would grow, but, with `resume`, what an interrupted run has left."""
     try:
         taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
         if taken or not folder.name or folder.resolve() == Path.cwd():
             raise TraceError(f"--out {folder} is there and not an empty folder to fill; name a new one, or remove it")
         with suppress(FileNotFoundError):
             os.stat(folder)  # tells of names that cannot be, which the questions above may pass over
+        with suppress(FileNotFoundError):
+            os.stat(partial_of(folder))  # a longer name
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         raise TraceError(f"--out {str(folder)[:200]}: cannot be written: {error}") from error
+    _refuse_left(partial_of(folder), resume)
+
+
+def _refuse_left(partial: Path, resume: bool) -> None:
+    if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
+        raise TraceError(f"--out: {partial} is in the way: a trace would grow there; remove it")
+    if partial.is_dir() and not resume and any(partial.iterdir()):
+        raise TraceError(f"--out: an interrupted run has left {partial}: {_what_to_do(partial)}")
+
+
+def _what_to_do(partial: Path) -> str:
+    with suppress(TraceError):
+        header = _left_header(partial)
+        if header is not None and header.engine == "live":
+            return "a live run cannot be resumed; move the folder (report and replay open it) or remove it"
+    return "--resume goes on with it, removing the folder forgets it"
+
+
+def _left_header(partial: Path) -> Header | None:
+    try:
+        return msgspec.json.decode((partial / "header.json").read_bytes(), type=Header)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise TraceError(f"--resume: {partial / 'header.json'}: {error}; remove the folder") from error
 
 
 def partial_of(folder: Path) -> Path:
@@ -65,10 +102,10 @@ class TraceWriter:
     """
 
     def __init__(self, folder: Path, resume: bool = False) -> None:
-        refuse_taken(folder)
+        refuse_taken(folder, resume)
         self.folder = Path(os.path.realpath(folder))
         self.resume = resume
-        self.resumed_lines = 0  # facts that an interrupted run had left
+        self.resumed_events: int | None = None  # that an interrupted run had left, if one is taken up
         self._decisions = 0  # lines
 
     def __enter__(self) -> "TraceWriter":
@@ -79,10 +116,10 @@ class TraceWriter:
             self._clear_or_keep()
             self._squeezer = Squeezer()
             self._header: Header | None = None
-            self._old_header: Header | None = self._left_header()
-            self._left: dict[str, list[tuple[bytes, int]]] = {}
+            self._old_header: Header | None = _left_header(self._partial)
+            self._left: dict[str, deque[Left]] = {}
             stack.callback(self._leave)
-            self._files = {name: stack.enter_context(self._opened(name)) for name in (EVENTS, DECISIONS)}
+            self._files = {name: stack.enter_context(self._opened(name)) for name in (EVENTS, DECISIONS_LOG)}
             self._stack = stack.pop_all()
         return self
 
@@ -109,13 +146,13 @@ class TraceWriter:
 
     def write(self, chunk: bytes, lines: int, first_s: float, last_s: float, name: str = EVENTS) -> None:
         """Append whole lines as one block; `first_s` and `last_s` are their span of time."""
-        self._decisions += lines if name == DECISIONS else 0
+        self._decisions += lines if name == DECISIONS_LOG else 0
         left = self._left.get(name)
         if left:
-            old, before = left.pop(0)
-            if old != chunk:
+            old = left.popleft()
+            if old.sum != xxh3_128_digest(chunk):
                 text = "the run, started anew, says something else than the interrupted one did"
-                raise ReplayMismatch(f"--resume: {text}, in the {lines} lines of {name} after line {before}")
+                raise ReplayMismatch(f"--resume: {text}, in the {old.lines} lines of {name} after line {old.before}")
             return
         self._squeezer.put(Piece(self._files[name], chunk, lines, first_s, last_s))
 
@@ -150,28 +187,9 @@ class TraceWriter:
 
     def _clear_or_keep(self) -> None:
         """An interrupted run's folder is taken up, or refused; one that has no log yet is of no worth."""
-        partial = self._partial
         self._keep = False
-        if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
-            raise TraceError(f"--out: {partial} is in the way: a trace would grow there; remove it")
-        if partial.is_dir() and not self.resume and any(partial.iterdir()):
-            raise TraceError(f"--out: an interrupted run has left {partial}: {self._what_to_do()}")
-        partial.mkdir(exist_ok=True)
-
-    def _what_to_do(self) -> str:
-        with suppress(TraceError):
-            header = self._left_header()
-            if header is not None and header.engine == "live":
-                return "a live run cannot be resumed; move the folder (report and replay open it) or remove it"
-        return "--resume goes on with it, removing the folder forgets it"
-
-    def _left_header(self) -> Header | None:
-        try:
-            return msgspec.json.decode((self._partial / "header.json").read_bytes(), type=Header)
-        except FileNotFoundError:
-            return None
-        except msgspec.DecodeError as error:
-            raise TraceError(f"--resume: {self._partial / 'header.json'}: {error}; remove the folder") from error
+        _refuse_left(self._partial, self.resume)
+        self._partial.mkdir(exist_ok=True)
 
     def _opened(self, name: str) -> FileIO:
         """A log to append to, without what an interruption cut off; its whole blocks wait to be compared."""
@@ -186,17 +204,11 @@ class TraceWriter:
         if self._old_header is None:
             file.truncate(0)
             return file
-        log = Log(path)
-        kept: list[tuple[bytes, int]] = []
-        if log.blocked:
-            kept = [(chunk.raw, chunk.first - 1) for chunk in log.chunks(strict=False)]
-            blocks: list[Block] = log.index(strict=False)[: len(kept)]
-            file.truncate(blocks[-1].offset + blocks[-1].size_bytes if blocks else 0)
-        else:
-            file.truncate(0)
+        kept, size_bytes = _whole_blocks(Log(path))
+        file.truncate(size_bytes)
         self._left[name] = kept
         if name == EVENTS:
-            self.resumed_lines = sum(raw.count(b"\n") for raw, _ in kept)
+            self.resumed_events = sum(each.lines for each in kept)
         return file
 
     def _leave(self) -> None:
@@ -204,6 +216,17 @@ class TraceWriter:
         if not self._keep and not self._closed:
             with suppress(FileNotFoundError):
                 shutil.rmtree(self._partial)
+
+
+def _whole_blocks(log: Log) -> tuple[deque[Left], int]:
+    """What is whole of a log that was cut off, and how many bytes that is; a block is held only while it is summed."""
+    kept: deque[Left] = deque()
+    if not log.blocked:
+        return kept, 0
+    for first, raw in log.chunks(strict=False):
+        kept.append(Left(first - 1, raw.count(b"\n"), xxh3_128_digest(raw)))
+    blocks = log.index(strict=False)[: len(kept)]
+    return kept, blocks[-1].offset + blocks[-1].size_bytes if blocks else 0
 
 
 def _lock(file: FileIO) -> None:

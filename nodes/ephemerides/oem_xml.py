@@ -1,11 +1,8 @@
 """Reads CCSDS Orbit Ephemeris Messages (OEM) as XML: CCSDS 505.0-B-3, alone or within an `ndm`.
 
-Read as a stream by expat. A document type, an entity, more than 16 levels or a value of more than 1,000 characters
-is refused where it begins, so no file can blow up or reach outside itself. Units that are stated must be the
-standard's: km and km/s.
+What could blow up or reach outside itself is refused (`workloads.importing.guarded_xml`). Units that are stated must be
+the standard's: km and km/s.
 """
-
-from xml.parsers import expat
 
 from nodes.ephemerides.interpolation import Interpolation
 from nodes.ephemerides.oem import (
@@ -19,56 +16,39 @@ from nodes.ephemerides.oem import (
 )
 from nodes.ephemerides.tables import TabulatedOrbit
 from nodes.errors import EphemerisError
+from workloads.importing.guarded_xml import Limits, read_xml
 
-MAX_DEPTH = 16  # an OEM within an ndm has 7
-MAX_VALUE = 1000  # characters of one value; the standard's longest line has 254
+LIMITS = Limits("an OEM", levels=16, value_chars=1000)  # within an ndm it has 7; the standard's longest line has 254
 AXES = {"X": "km", "Y": "km", "Z": "km", "X_DOT": "km/s", "Y_DOT": "km/s", "Z_DOT": "km/s"}
 
 
 def read_oem_xml(text: str, source: str, assume: Interpolation | None = None) -> list[TabulatedOrbit]:
     """The objects of an OEM in XML, in its order; arguments and errors as `nodes.ephemerides.oem.read_oem`."""
     reader = _Reader(source)
-    reader.parse(text)
+    read_xml(text, reader, LIMITS)
     return orbits(reader.blocks, source, assume)
 
 
 class _Reader:
-    """Collects the segments of a stream of XML."""
+    """Collects the segments of one document."""
+
+    family: type[ValueError] = EphemerisError
 
     def __init__(self, source: str) -> None:
         self.source, self.blocks = source, list[Block]()
-        self._path: list[str] = []
-        self._text: list[str] = []
-        self._length = 0
         self._state: dict[str, str] = {}
-        self._parser = expat.ParserCreate("utf-8")
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._characters
-        self._parser.StartDoctypeDeclHandler = self._forbidden
-        self._parser.EntityDeclHandler = self._forbidden
+        self._line = 1
 
-    def parse(self, text: str) -> None:
-        try:
-            self._parser.Parse(text.encode("utf-8"), True)
-        except (expat.ExpatError, UnicodeEncodeError) as error:
-            raise EphemerisError(f"{self.source}: not XML, or cut: {error}") from None
+    def where(self, line: int) -> str:
+        return f"{self.source}, line {line}"
 
     @property
     def _where(self) -> str:
-        return f"{self.source}, line {self._parser.CurrentLineNumber}"
+        return self.where(self._line)
 
-    def _forbidden(self, *_: object) -> None:
-        raise EphemerisError(f"{self._where}: a document type or an entity, which are refused; an OEM needs none")
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(":")[2]
-        self._path.append(name)
-        self._text, self._length = [], 0
-        if len(self._path) > MAX_DEPTH:
-            raise EphemerisError(f"{self._where}: more than {MAX_DEPTH} levels of XML; an OEM has fewer")
-        match self._path:
+    def begin(self, path: list[str], attributes: dict[str, str], line: int) -> None:
+        name, self._line = path[-1], line
+        match path:
             case [("oem" | "ndm")]:
                 self._require_version(name, attributes)
             case ["ndm", "oem"]:
@@ -86,15 +66,9 @@ class _Reader:
                 f"{self._where}: {name} has units {attributes['units'][:20]!r}; an OEM is in {AXES[name]}"
             )
 
-    def _characters(self, text: str) -> None:
-        self._length += len(text)
-        if self._length > MAX_VALUE:
-            raise EphemerisError(f"{self._where}: a value of more than {MAX_VALUE} characters; an OEM has none")
-        self._text.append(text)
-
-    def _end(self, _: str) -> None:
-        value = "".join(self._text).strip()
-        match self._path:
+    def end(self, path: list[str], value: str, line: int) -> None:
+        self._line = line
+        match path:
             case [*_, "segment", "metadata", "COMMENT"]:
                 pass
             case [*_, "segment", "metadata", keyword]:
@@ -105,8 +79,6 @@ class _Reader:
                 self._state[keyword] = value
             case [*_, "data", "stateVector"]:
                 self._add_row()
-        self._path.pop()
-        self._text, self._length = [], 0
 
     @property
     def _block(self) -> Block:
@@ -126,4 +98,4 @@ class _Reader:
         if "X_DDOT" in self._state:
             self._block.notes.add(ACCELERATION_NOTE)
         numbers = [number_of(self._state[axis], f"{self._where}, {axis}") for axis in AXES]
-        self._block.rows.append((self._parser.CurrentLineNumber, self._state["EPOCH"], numbers))
+        self._block.rows.append((self._line, self._state["EPOCH"], numbers))

@@ -15,6 +15,7 @@ from nodes.errors import EphemerisError
 
 MAX_BYTES = 64_000_000  # 64 MB: one satellite every 10 s for two months
 MAX_FILES = 5000  # of a folder; more satellites than that are another tool's work [guess]
+MAX_FOLDER_BYTES = 4_000_000_000  # 5,000 satellites every minute for four days; 56 of 140 bytes a state are held
 SUFFIXES = (".oem", ".xml", ".e")
 
 
@@ -34,21 +35,19 @@ def read(path: Path | str, assume: Interpolation | None = None) -> list[Tabulate
     """The orbits of a file, or of all `.oem`, `.xml` and `.e` files of a folder by name, in their order.
 
     `assume` is the interpolation of files that state none: without it they are refused. Raises EphemerisError where a
-    file cannot be read, is larger than 64 MB or no UTF-8 text, is no ephemeris, or as its form's reader does.
+    file cannot be read, is larger than 64 MB or no UTF-8 text, is no ephemeris, or as its form's reader does, and for
+    a folder of none, of more than 5,000 files, or of more than 4 GB.
     """
     given = Path(path)
     if not given.is_dir():
         return _read_file(given, assume)
-    files = _files(given)
-    if not 0 < len(files) <= MAX_FILES:
-        raise EphemerisError(f"{given}: {len(files)} files of {', '.join(SUFFIXES)}; must be 1 to {MAX_FILES}")
-    return [orbit for file in files for orbit in _read_file(file, assume)]
+    return [orbit for file in _files(given) for orbit in _read_file(file, assume)]
 
 
 def digest(path: Path | str) -> str:
     """The sha256 of a file, or of `sha256  name` lines of the files that `read` takes from a folder.
 
-    Raises EphemerisError where one cannot be read.
+    Raises EphemerisError where one cannot be read, and for a folder that `read` refuses.
     """
     given = Path(path)
     try:
@@ -76,7 +75,18 @@ def parse(text: str, source: str, name: str, assume: Interpolation | None = None
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+    """The ephemerides of a folder by name; raises EphemerisError for none, too many, or too much."""
+    try:
+        found = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+        size_bytes = sum(each.stat().st_size for each in found)
+    except OSError as error:
+        raise EphemerisError(f"{folder}: cannot be read: {error.strerror or error}") from None
+    if not 0 < len(found) <= MAX_FILES:
+        raise EphemerisError(f"{folder}: {len(found)} files of {', '.join(SUFFIXES)}; must be 1 to {MAX_FILES}")
+    if size_bytes > MAX_FOLDER_BYTES:
+        text = f"{len(found)} ephemerides of {size_bytes} bytes together; at most {MAX_FOLDER_BYTES} are read: thin out"
+        raise EphemerisError(f"{folder}: {text} their states, or split the folder")
+    return found
 
 
 def _bytes(file: Path) -> bytes:

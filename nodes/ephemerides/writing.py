@@ -6,10 +6,8 @@ creation date comes in.
 """
 
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from shutil import rmtree
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -24,6 +22,7 @@ from nodes.ephemerides.times import instant_of, utc_text
 from nodes.epoch import Epoch
 from nodes.errors import EphemerisError
 from nodes.orbit import Ephemeris
+from workloads.whole_file import whole
 
 Form = Literal["kvn", "xml"]
 
@@ -71,8 +70,7 @@ def write_oem(
         raise EphemerisError(f"{target}: is there already; {len(orbits)} orbits need a new folder")
     make = _kvn if form == "kvn" else _xml
     created, said = _flat(created.removesuffix("Z")), [_flat(each) for each in comments]
-    partial = target.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
-    try:
+    with whole(target) as partial:
         if len(orbits) == 1:
             _write(partial, make(orbits[0], created, originator, said))
         else:
@@ -80,11 +78,6 @@ def write_oem(
             for number, orbit in enumerate(orbits, 1):
                 file = partial / f"{number:04d}-{_file_name(orbit.name)}{'.oem' if form == 'kvn' else '.xml'}"
                 _write(file, make(orbit, created, originator, said))
-        partial.replace(target)
-    finally:
-        if partial.is_dir():
-            rmtree(partial)
-        partial.unlink(missing_ok=True)
     return sum(len(segment.times_s) for orbit in orbits for segment in orbit.segments)
 
 

@@ -87,3 +87,8 @@ def test_compare_shows_every_stage(
     shown = capsys.readouterr().out
     for text in ("stages of the pipeline", "screen", "classify", "skipped", "saved", "moved", "the cascade saved"):
         assert text in shown
+
+
+def test_a_stage_that_is_a_load_is_known_to_be_silent() -> None:
+    ready = assemble(parse(MINE, "mine.toml", Path("here")), ["mesh"], infer=False)
+    assert ready.world.silent == ("light-squeezenet",)  # cloud-screen, before it, says how much cloud there is

@@ -10,10 +10,12 @@ from emulator.errors import ScenarioError
 from emulator.events import Captured
 from emulator.orders import End
 from emulator.replay import replay
+from emulator.rerun import _header, rerun
 from emulator.run import run
 from emulator.scenario import parse
 from emulator.schedulers import load as load_scheduler
-from emulator.trace import Trace
+from emulator.trace import Header, Trace, TraceWriter
+from emulator.tracing.header import SOURCES
 from workloads.importing.records import Imported, MissionTask, Record
 from workloads.importing.task_file import write_records
 
@@ -83,6 +85,34 @@ def test_which_loop_it_is_stands_in_the_header_and_the_notes(tmp_path: Path, wor
     assert any(note.startswith(f"arrivals are {says[:-2]}") for note in made.notes)
 
 
+@pytest.mark.parametrize(
+    ("level", "workload", "says"),
+    [
+        ("inputs", CLOSED, "open-loop: at the instants of the run replayed"),
+        ("measured", CLOSED, "open-loop: at the instants of the run replayed"),
+        ("inputs", 'flown = "in-turn"', "open-loop: at the instants of a mission's list"),
+    ],
+)
+def test_a_replay_of_a_closed_loop_says_that_it_is_open(tmp_path: Path, level: str, workload: str, says: str) -> None:
+    run(ready(tmp_path, workload), "onboard", tmp_path / "run")
+    with TraceWriter(tmp_path / "again") as writer:
+        found = rerun(Trace(tmp_path / "run"), writer, level, load_scheduler("onboard", lambda: 0.0))
+    assert found.matches
+    assert Trace(tmp_path / "again").header.sources["workload"].startswith(says)
+    assert any("one after the other (closed loop)" in note for note in found.notes) is (workload == CLOSED)
+
+
+def test_bundles_of_a_live_run_come_open_loop_in_a_replay() -> None:
+    sources = {"captures": SOURCES["captures"], "bundles": SOURCES["bundles"]}
+    live = Header(
+        schema=4, orbitmesh="0", created_utc="", scenario="s", scenario_sha256="", epoch="", policy="mesh", seed=1,
+        engine="live", sources=sources,
+    )  # fmt: skip
+    made = _header(live, "mesh", {"level": "inputs"}, {})
+    assert sources["bundles"].startswith("closed-loop: ")
+    assert made.sources == sources | {"bundles": "open-loop: at the instants of the run replayed"}
+
+
 REFUSED: list[tuple[str, list[Record], str]] = [
     (CLOSED, [MissionTask(id="a", at_s=0.0, scenes=2, duration_s=4.0)], "arrivals: is 'closed', but the list has"),
     ('flown = "in-turn"\nthink_s = 5.0', JOBS, r"think_s: is 5\.0; it goes with arrivals = 'closed'"),
@@ -103,6 +133,6 @@ def test_tasks_before_the_run_are_left_out_and_none_within_is_refused(tmp_path: 
     assert made.mission is not None
     assert {task.id.split("/")[1] for task in made.mission.tasks} == {"2"}
     assert {task.id.split("/")[1] for task in made.mission.later} == {"3"}
-    assert "24 of 36 tasks lie outside of the run" in " ".join(made.notes)
-    with pytest.raises(ScenarioError, match="none from the scenario's epoch on"):
+    assert "24 of 36 tasks, over all satellites, lie outside of the run" in " ".join(made.notes)
+    with pytest.raises(ScenarioError, match="and none within the run"):
         ready(tmp_path, 'flown = "each"\narrivals = "closed"', list(early), more='epoch = "2025-10-04T16:00:00Z"\n')

@@ -18,12 +18,14 @@ from skyfield.framelib import itrs
 from emulator.assemble import assemble
 from emulator.cli import main
 from emulator.errors import BadInput, TraceError
-from emulator.exporting.czml import export_czml, reference, without
+from emulator.exporting.czml import export_czml
+from emulator.exporting.czml_packets import reference
 from emulator.exporting.geojson import cut_lines, export_geojson
 from emulator.exporting.orbits import Orbits, read_orbits
 from emulator.run import run
 from emulator.scenario import parse
 from emulator.trace import Trace
+from emulator.tracing.spans import without
 from nodes.elements import satrec
 
 TEXT = """extends = "three-body"

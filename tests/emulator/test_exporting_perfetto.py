@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.decisions import Assign
-from emulator.exporting import perfetto
+from emulator.exporting import chrome_events
 from emulator.exporting.perfetto import export_perfetto
 from emulator.exporting.tracks import Tracks, microseconds, nanoseconds
 from emulator.orders import Run, Send
@@ -119,7 +119,7 @@ def test_runs_that_share_a_launch_lie_on_lanes_of_their_own(held, lab, tmp_path)
 
 def test_pieces_written_one_by_one_are_one_document(stormy, tmp_path, monkeypatch):
     whole = exported(stormy(), tmp_path / "whole.json")
-    monkeypatch.setattr(perfetto, "BATCH_BYTES", 1)
+    monkeypatch.setattr(chrome_events, "BATCH_BYTES", 1)
     assert exported(stormy(), tmp_path / "pieces.json") == whole
 
 

@@ -10,13 +10,15 @@ from emulator.core import Core
 from emulator.decision_log import DecisionLog
 from emulator.decisions import Assign, Downlink, Preempt
 from emulator.errors import TraceError
-from emulator.events import Bundle, NodeFailed, NodeRecovered, Offered
+from emulator.events import Bundle, Captured, Delivered, NodeFailed, NodeRecovered, Offered
+from emulator.orders import End, Send
 from emulator.recorder import Recorder
 from emulator.report import summarise
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing.life import Step, life
 from emulator.tracing.parts import footer_of
 from emulator.tracing.waits import UNKNOWN
+from emulator.tracing.walk import ECHO, Walk
 from emulator.virtual import run
 from links.contacts import Gap
 from workloads.arrivals import UNIT_WORK
@@ -125,7 +127,7 @@ def test_a_node_that_was_down_is_named_and_what_was_lost_with_it_is_a_step(lab, 
     lost = next(each for each in steps if "lost" in each.what)
     assert (lost.at_s, lost.what, lost.node) == (0.5, "raw on the way from A lost: B failed", "B")
     echo = next(each for each in steps if each.at_s == 1.25)
-    assert echo.what == "raw delivered (an echo: it had been lost or cancelled)"
+    assert echo.what == "raw delivered (an echo: it had been lost, cancelled or withdrawn)"
     again = [each for each in steps if each.what.startswith("raw sent to B")][-1]
     assert again.at_s == 8.0
     assert told(again) == (7.5, ["the scheduler decided at 8.000000 s, 7.500000 s later"])  # it waited anew
@@ -144,6 +146,24 @@ def test_a_preempted_task_waits_from_then_on(lab, kept) -> None:
     trace = kept(script, [lab.task("t"), lab.task("u", 0.5)], [lab.radio("A", "G")])
     (again,) = [each for each in life(trace, "t").steps if each.what.startswith("run 2 started")]
     assert told(again) == (2.5, ["the scheduler decided at 3.000000 s, 2.500000 s later"])
+
+
+def test_the_echo_of_a_preempted_run_does_not_end_the_one_after_it(lab, kept) -> None:
+    again = [Preempt("t"), Assign("t", "A"), Assign("u", "A")]
+    trace = kept(lab.Script({0.0: [Assign("t", "A")], 0.5: again}), [lab.task("t"), lab.task("u", 0.5)])
+    echo = next(each for each in life(trace, "t").steps if each.at_s == 1.0)  # of run 1, while run 2 is on until 1.5 s
+    assert echo.what.endswith("(an echo: it had been lost, cancelled or withdrawn)")
+    assert told(step(trace, "u", "run 3 started")) == (1.0, ["the processor of A ran 1 others until then: t"])
+
+
+def test_what_comes_after_the_end_of_its_task_is_an_echo(lab) -> None:
+    walk = Walk(lab.world([lab.laser("A", "B")]), "t", {})
+    sent = Send("A", "B", "t", "raw", 0, 1000, 0.0, 1.0, 1.25)
+    begin, there = Captured(0.0, "A", lab.task("t")), Delivered(1.25, "B", "t", "raw")
+    taken = list(walk.take(begin, [begin, sent]))
+    taken += walk.take(NodeFailed(0.5, "C"), [End("t", "dropped", "by hand")])
+    (late,) = walk.take(there, [there])
+    assert [each.what.endswith(ECHO) for each in (*taken, late)] == [False, False, False, True]
 
 
 def test_a_stage_that_joins_others_waits_from_the_last_of_them(lab, kept) -> None:

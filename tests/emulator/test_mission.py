@@ -131,7 +131,14 @@ def test_batch_jobs_ask_for_their_operations(tmp_path: Path) -> None:
 REFUSED = [
     (SCENES, 'modes = ["DARK"]', "", EPOCH, r"own\.toml:7: workload\.modes: leaves none"),
     (SCENES, "", "", "", r"workload\.align: is 'utc', but the list has relative times only"),
-    (SCENES, "", "", "2024-10-03T16:00:00Z", r"workload\.file: has 96 tasks, and none from the scenario's epoch on"),
+    (
+        SCENES,
+        "",
+        "",
+        "2024-10-03T16:00:00Z",
+        "has 96 scenes, which begin from 2024-10-03T16:00:00Z to 2024-10-03T16:11:40Z, and none within the run, .* "
+        "align = 'start' puts the first at the epoch",
+    ),
     ([MissionTask(id="x", at_s=0.0)], "", "", EPOCH, "task 'x' says nothing of its work"),
     (REQUESTS, "", "", EPOCH, r"satellites\.batch: is 64; 1 and no batch_across"),
     ([LoadSample(at_s=0.0, power_w=1.0)], "", "", EPOCH, "holds no tasks"),
@@ -214,3 +221,19 @@ def test_the_scenario_knows_its_list_by_its_sha256(tmp_path: Path) -> None:
     changed = [msgspec.structs.replace(SCENES[0], scenes=4), *SCENES[1:]]
     with pytest.raises(ScenarioError, match="it was changed"):
         assembled(tmp_path, list(changed), f'sha256 = "{digest}"')
+
+
+def test_a_task_named_as_a_scene_of_another_is_refused_before_the_run(tmp_path: Path) -> None:
+    """Scenes of A are A/0000, A/0001, ...: a request of that id would be captured twice on every satellite."""
+    scene = MissionTask(id="A", at_s=0.0, duration_s=4.0, scenes=2)
+    batch = "[satellites]\nbatch = 1\nbatch_across = false"
+    for number, twice in (("0001", True), ("0002", False), ("1", False)):
+        request = MissionTask(id=f"A/{number}", at_s=1.0, ops=1e9)
+        if twice:
+            with pytest.raises(
+                ScenarioError, match=r"own\.toml:\d+: workload\.file: makes two tasks '.*/A/0001' of 'S"
+            ):
+                assembled(tmp_path, [scene, request], "", batch)
+        else:
+            ids = [task.id for task in captured(assembled(tmp_path, [scene, request], "", batch))]
+            assert len(ids) == len(set(ids)) == 12 * 3

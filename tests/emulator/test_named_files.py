@@ -150,7 +150,8 @@ def test_a_trace_keeps_names_and_sums_and_a_header_without_them_still_opens(fold
     assert header.files == [NamedFile(name="twelve.json", sha256=digest)]
     assert header.scenario_sha256 == loaded.sha256
     old = json.loads((tmp_path / "run" / "header.json").read_bytes())
-    del old["files"]
+    for name in ("files", "sums", "decisions", "header_sha256"):  # as before there were any
+        del old[name]
     assert msgspec.convert(old, Header).files == []
     (tmp_path / "run" / "header.json").write_text(json.dumps(old))
     assert Trace(tmp_path / "run").header.files == []
@@ -164,3 +165,35 @@ def test_a_processor_from_the_command_line_is_another_experiment() -> None:
         assert [each.name for each in other.files] == [f"--{next(iter(changed))}"]
         sums.add(other.sha256)
     assert len(sums) == 4
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("base.toml", "big.weights")])
+def test_a_file_that_changes_while_it_is_in_use_is_refused_and_not_summed_up_as_another(
+    folder: Path, name: str
+) -> None:
+    """The header would have the sum of what nobody read."""
+    (folder / "own.toml").write_text(HEAD + KINDS[name])
+    loaded = load(str(folder / "own.toml"))
+    content = (folder / name).read_bytes()
+    try:
+        (folder / name).write_bytes(changed(content))
+        os.utime(folder / name, ns=(1, 1))  # whatever the clock of the file system ticks in
+        with pytest.raises(ScenarioError, match=r"own\.toml:\d+: .*cannot be read: it was changed while it was in use"):
+            _ = loaded.sha256
+    finally:
+        (folder / name).write_bytes(content)
+    assert load(str(folder / "own.toml")).sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "most_bytes"), [("plan.jsonl", 256 << 20), ("load.jsonl", 256 << 20), ("chip.toml", 4 << 20)]
+)
+def test_no_file_is_summed_up_that_is_too_large_to_be_read(
+    folder: Path, tmp_path: Path, name: str, most_bytes: int
+) -> None:
+    (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "own.toml").write_text(HEAD + KINDS[name])
+    loaded = load(str(tmp_path / "own.toml"))
+    os.truncate(tmp_path / name, most_bytes + 1)  # a hole: nothing lies on the disk
+    with pytest.raises(ScenarioError, match=f"has more than {most_bytes} bytes"):
+        _ = loaded.files

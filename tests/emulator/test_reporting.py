@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from emulator.assemble import assemble
 from emulator.errors import TraceError
 from emulator.rerun import rerun
+from emulator.run import run
+from emulator.scenario import parse
 from emulator.schedulers import load
 from emulator.trace import Trace, TraceWriter
 from emulator.tracing.reporting import document, figures, lines, live_figures
@@ -116,3 +119,25 @@ def test_figures_that_are_none_are_a_named_error(small) -> None:
     (small / "summary.json").write_bytes(b'{"name": 1}')
     with pytest.raises(TraceError, match=r"summary\.json"):
         lines(document(Trace(small)))
+
+
+def test_what_the_run_assumed_goes_with_the_trace(tmp_path) -> None:
+    loaded = parse('extends = "three-body"\nname = "short"\nduration_s = 60.0\n', "short", None)
+    ready = assemble(loaded, ["mesh"])
+    run(ready, "mesh", tmp_path / "run")
+    assert any("[guess]" in note for note in ready.notes)
+    told = document(Trace(tmp_path / "run"))
+    assert told["notes"][-len(ready.notes) :] == Trace(tmp_path / "run").header.notes == ready.notes
+    header(tmp_path / "run", replay_of={"level": "inputs"})
+    assert document(Trace(tmp_path / "run"))["notes"][-1] == f"given to this replay: {ready.notes[-1]}"
+    old = msgspec.json.decode((tmp_path / "run" / "header.json").read_bytes())
+    del old["notes"]  # as in traces from before it was kept
+    (tmp_path / "run" / "header.json").write_bytes(msgspec.json.encode(old))
+    assert document(Trace(tmp_path / "run"))["closed"]
+
+
+def test_tasks_that_are_no_scenes_are_not_called_so(small) -> None:
+    header(small, scenario_table={"workload": {"file": "jobs.jsonl"}})
+    told = dict(lines(document(Trace(small))))
+    assert told["tasks captured"] == "12"  # of the laboratory's models, which are no files
+    assert not [name for name in told if "scene" in name]

@@ -77,3 +77,14 @@ def test_a_child_takes_its_files_name_and_brings_its_own_satellites(tmp_path: Pa
 def test_no_node_has_the_name_of_every_radio() -> None:
     assert "radio" in name_problem("radio")
     assert name_problem("Radio 1") == ""
+
+
+def test_a_refused_field_that_is_inherited_from_what_ships_is_to_be_set_in_ones_own() -> None:
+    text = 'extends = "three-body"\nname = "mine"\n'
+    refusal = str(parse(text, "mine.toml", None).refuse([(("satellites", "batch"), "is 64; no")]))
+    hint = "(inherited from three-body.toml, which ships: set satellites.batch in mine.toml)"
+    assert refusal.startswith("three-body.toml:")
+    assert refusal.endswith(f": satellites.batch: is 64; no {hint}")
+    own = parse(text + "[satellites]\nbatch = 64\n", "mine.toml", None)
+    assert str(own.refuse([(("satellites", "batch"), "is 64; no")])) == "mine.toml:4: satellites.batch: is 64; no"
+    assert "inherited" not in str(load("three-body").refuse([(("satellites", "batch"), "is 64; no")]))

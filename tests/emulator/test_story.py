@@ -44,8 +44,10 @@ def written(world: World, lines: Lines) -> Any:
 def told(lab: Any) -> Told:
     """All tables of records of some lines; `stages` make it a pipeline, `span` asks for a part."""
 
-    def tell(lines: Lines, stages: tuple[Stage, ...] = (), span: tuple[float | None, ...] = ()) -> dict[str, list[Row]]:
-        world = lab.world([lab.laser("A", "B"), lab.radio("B", "G")])
+    def tell(
+        lines: Lines, stages: tuple[Stage, ...] = (), span: tuple[float | None, ...] = (), silent: tuple[str, ...] = ()
+    ) -> dict[str, list[Row]]:
+        world = msgspec.structs.replace(lab.world([lab.laser("A", "B"), lab.radio("B", "G")]), silent=silent)
         if stages:
             world = msgspec.structs.replace(world, pipeline=Pipeline(stages=stages))
         trace = written(world, lines)
@@ -345,3 +347,29 @@ def test_lines_that_contradict_those_before_are_refused_by_number(lab, told, sec
     (first,) = captured(lab, "t")
     with pytest.raises(TraceError, match=part):
         told([first, first if second == "again" else second])
+
+
+def test_a_model_that_is_a_load_says_nothing_of_clouds(lab, told):
+    lines = [
+        (Captured(0.0, "A", lab.task("t", 0.0)), [run("t", 0.0)]),
+        (Finished(2.0, "A", "t", 1, NOTHING), [End("t", "dropped", "clear")]),
+    ]
+    assert [told(lines)[table][0]["cloud_fraction"] for table in ("tasks", "runs")] == [0.0, 0.0]
+    silent = told(lines, silent=(UNIT_WORK.name,))
+    assert [picked(silent[table][0], "label", "cloud_fraction", "product_bytes") for table in ("tasks", "runs")] == [
+        ("clear", None, 0),
+        ("clear", None, 0),
+    ]
+
+
+def test_of_a_pipeline_only_stages_that_are_loads_say_nothing_of_clouds(lab, told):
+    stages = (JOIN[0], msgspec.structs.replace(JOIN[1], model="big"))
+    lines = [
+        *captured(lab, "t"),
+        (Finished(9.0, "B", "none", 9, CLEAR), [run("t#screen", 9.0)]),
+        (Finished(11.0, "A", "t#screen", 1, CLEAR), [run("t#left", 11.0, 2)]),
+        (Finished(13.0, "A", "t#left", 2, NOTHING), [End("t", "dropped", "clear")]),
+    ]
+    found = told(lines, stages, silent=("big",))
+    assert [picked(each, "task", "cloud_fraction") for each in found["runs"]] == [("t#screen", 0.25), ("t#left", None)]
+    assert found["tasks"][0]["cloud_fraction"] is None  # of the last run that finished

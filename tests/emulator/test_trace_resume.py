@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -10,7 +12,7 @@ import pytest
 from emulator.errors import ReplayMismatch, TraceError
 from emulator.replay import replay
 from emulator.schedulers import load
-from emulator.trace import Trace, TraceWriter
+from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing.log import Log
 from emulator.tracing.writer import EVENTS, partial_of
 
@@ -130,3 +132,39 @@ def test_a_full_disk_is_told_at_the_next_block_and_leaves_nothing(tmp_path, monk
     with pytest.raises(OSError, match="No space left"):
         filled(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def interrupted_after(lab, folder: Path, blocks: int) -> None:
+    """Resume, if there is anything, write that many blocks of a megabyte, and be interrupted."""
+    header = Header(
+        schema=SCHEMA, orbitmesh="0", created_utc="2025-10-03T16:00:00Z", scenario="by-hand", scenario_sha256="",
+        epoch="2025-10-03T16:00:00Z", policy="mesh", seed=1, engine="virtual",
+    )  # fmt: skip
+    with suppress(KeyboardInterrupt), TraceWriter(folder, resume=True) as writer:
+        writer.begin(header, lab.world())
+        for number in range(blocks):
+            writer.write(b"%07d\n" % number * (1 << 17), 1 << 17, 0.0, 0.0)
+        raise KeyboardInterrupt
+
+
+def test_resuming_holds_a_few_blocks_of_a_long_log_and_no_more(lab, tmp_path) -> None:
+    blocks, block_bytes = 24, 1 << 20
+    interrupted_after(lab, tmp_path / "run", blocks)
+    assert len(Log(partial_of(tmp_path / "run") / EVENTS).index()) == blocks
+    tracemalloc.start()
+    try:
+        interrupted_after(lab, tmp_path / "run", blocks)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert block_bytes < peak_bytes < 8 * block_bytes
+    assert len(Log(partial_of(tmp_path / "run") / EVENTS).index()) == blocks  # compared, and not written again
+    shutil.rmtree(partial_of(tmp_path / "run"))
+
+
+def test_a_resumed_run_says_after_how_many_facts_it_went_on(whole, tmp_path) -> None:
+    events = (whole / EVENTS).read_bytes()
+    killed(whole, tmp_path / "run", len(events) // 2, 0)
+    there = sum(block.lines for block in Log(partial_of(tmp_path / "run") / EVENTS).index(strict=False))
+    with TraceWriter(tmp_path / "run", resume=True) as writer:
+        assert writer.resumed_events == there > 0

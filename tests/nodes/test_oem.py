@@ -14,7 +14,7 @@ from skyfield.api import load
 from skyfield.framelib import itrs
 from skyfield.sgp4lib import TEME
 
-from nodes.ephemerides import Interpolation, TabulatedOrbit, fly, is_ephemeris, read, tabulate, write_oem
+from nodes.ephemerides import Interpolation, TabulatedOrbit, digest, fly, is_ephemeris, read, tabulate, write_oem
 from nodes.ephemerides.interpolation import interpolate
 from nodes.ephemerides.reading import parse
 from nodes.ephemerides.times import ccsds_instant, instant_of, seconds_between, utc_text
@@ -452,3 +452,18 @@ def test_the_oem_package_reads_what_is_written(tmp_path):
         ours = orbits[0].segments[0]
         assert np.abs(1000.0 * np.array([s.position for s in segment]) - ours.positions).max() < micrometre
         assert np.abs(1000.0 * np.array([s.velocity for s in segment]) - ours.velocities).max() < micrometre
+
+
+@pytest.mark.parametrize("ask", [read, digest])
+def test_a_folder_of_too_many_too_much_or_nothing_is_refused_before_any_is_read(tmp_path, ask):
+    with pytest.raises(EphemerisError, match=r"0 files of \.oem, \.xml, \.e; must be 1 to 5000"):
+        ask(tmp_path)
+    for number in range(63):
+        with (tmp_path / f"{number:02d}.oem").open("wb") as file:
+            file.truncate(64_000_000)  # a hole: nothing lies on the disk
+    with pytest.raises(EphemerisError, match=r"63 ephemerides of 4032000000 bytes together; at most 4000000000"):
+        ask(tmp_path)
+    for number in range(5001):
+        (tmp_path / f"{number:04d}.e").touch()
+    with pytest.raises(EphemerisError, match=r"5064 files of .*; must be 1 to 5000"):
+        ask(tmp_path)

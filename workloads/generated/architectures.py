@@ -9,12 +9,12 @@ Rules: no clock; the same name and seed give the same bytes on every host; the b
 
 import hashlib
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workloads.errors import ModelError
+from workloads.whole_file import whole
 
 VERSION = 1  # of the generators: to be raised when any of them makes other bytes, so that cached files are made anew
 UNTRAINED = "untrained: seeded random weights, for timing only"
@@ -97,15 +97,11 @@ def write(name: str, target: Path, seed: int = 0) -> Path:
     Raises ModelError where it cannot be written, and as `generate` does.
     """
     data = generate(name, seed).SerializeToString(deterministic=True)
-    partial = target.with_name(f"{target.name}.{secrets.token_hex(8)}.partial")  # nobody can have laid a link there
     try:
-        with partial.open("xb") as stream:  # made here or not at all: no link is followed
-            stream.write(data)
-        partial.replace(target)
+        with whole(target) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise ModelError(f"{str(target)[:200]}: cannot be written: {error.strerror}; name another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

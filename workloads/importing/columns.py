@@ -102,10 +102,7 @@ def csv_records(
     instant_ns, epoch_ns = _instants(using.time, instants)
     made: list[Record] = []
     zero_ns = epoch_ns
-    for line, row in _filled(lines, source, rows):
-        rows.read += 1
-        if rows.read > MOST_ROWS:
-            raise WorkloadError(f"{source}:{line}: has more than {MOST_ROWS} rows; split it")
+    for line, row in _counted(_filled(lines, source, rows), rows):
         try:
             if len(row) != len(header):
                 raise WorkloadError(f"has {len(row)} columns where the header has {len(header)}")
@@ -130,6 +127,15 @@ def csv_records(
         attribution=attribution,
         notes=("instants without a time zone count as UTC",) if instants.zoned is False else (),
     )
+
+
+def _counted(filled: Iterator[tuple[int, list[str]]], rows: Rows) -> Iterator[tuple[int, list[str]]]:
+    """The same, counted, as many as there may be."""
+    for line, row in filled:
+        rows.read += 1
+        if rows.read > MOST_ROWS:
+            raise WorkloadError(f"{rows.source}:{line}: has more than {MOST_ROWS} rows; split it")
+        yield line, row
 
 
 def _filled(

@@ -1,18 +1,17 @@
 """Placemarks of a KML file, one pass, in bounded memory: the folders around each, its data, its first ring.
 
-No document type, no entities, nothing fetched: a file that declares any is refused before it can expand. Source: OGC
-12-007r2, KML 2.3.
+What could expand or reach outside is refused (`guarded_xml.py`). Source: OGC 12-007r2, KML 2.3.
 """
 
 from dataclasses import dataclass, field
-from xml.parsers import expat
 
 from workloads.errors import WorkloadError
+from workloads.importing.guarded_xml import Limits, read_xml
 
 MOST_DEPTH = 32  # elements within elements; a plan has 12
 MOST_ELEMENTS = 5_000_000  # a plan of 16 days has 40,000
 MOST_TEXT = 1 << 20  # characters of one value: a polygon of some 20,000 corners
-_OWN = {"name", "begin", "end", "value", "coordinates"}
+_OWN = frozenset({"name", "begin", "end", "value", "coordinates"})
 
 
 @dataclass
@@ -32,75 +31,41 @@ class Placemark:
 def placemarks(document: bytes, source: str) -> list[Placemark]:
     """All placemarks, in order. Raises WorkloadError for what is no KML, is cut off, or would expand."""
     reader = _Reader(source)
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = lambda tag, attributes: reader.start(tag, attributes, parser.CurrentLineNumber)
-    parser.EndElementHandler = lambda tag: reader.end(tag)
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.refuse
-    parser.EntityDeclHandler = reader.refuse
-    try:
-        parser.Parse(document, True)
-    except WorkloadError:
-        raise
-    except expat.ExpatError as error:
-        text = f"{source}:{error.lineno}: is no whole XML: {expat.errors.messages[error.code]}"
-        raise WorkloadError(text) from error
-    except (LookupError, ValueError) as error:  # an encoding that Python has no name for, or expat no table
-        raise WorkloadError(f"{source}: its encoding is unknown: {error}") from error
+    read_xml(document, reader, Limits("a plan", MOST_DEPTH, MOST_TEXT, MOST_ELEMENTS, _OWN))
     if not reader.is_kml:
         raise WorkloadError(f"{source}: is XML, but no KML: its outermost element is not kml")
     return reader.found
 
 
 class _Reader:
-    """The handlers of one parse."""
+    """What is kept of one document."""
+
+    family: type[ValueError] = WorkloadError
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.found: list[Placemark] = []
         self.is_kml = False
-        self._path: list[str] = []
         self._folders: list[str] = []
         self._mark: Placemark | None = None
         self._key = ""
-        self._pieces: list[str] = []
-        self._size = self._elements = 0
 
-    def refuse(self, *_: object) -> None:
-        raise WorkloadError(f"{self.source}: declares a document type or entities, which no plan needs; take them out")
+    def where(self, line: int) -> str:
+        return f"{self.source}:{line}"
 
-    def start(self, tag: str, attributes: dict[str, str], line: int) -> None:
-        name = tag.rpartition(" ")[2]
-        if not self._path:
+    def begin(self, path: list[str], attributes: dict[str, str], line: int) -> None:
+        name = path[-1]
+        if len(path) == 1:
             self.is_kml = name == "kml"
-        self._elements += 1
-        if len(self._path) >= MOST_DEPTH or self._elements > MOST_ELEMENTS:
-            limits = f"{MOST_DEPTH} elements deep or {MOST_ELEMENTS} elements"
-            raise WorkloadError(f"{self.source}:{line}: is more than {limits}; no plan is")
-        self._path.append(name)
         if name == "Folder":
             self._folders.append("")
         elif name == "Placemark":
             self._mark = Placemark(line, tuple(filter(None, self._folders)))
         elif name == "Data":
             self._key = attributes.get("name", "")
-        self._pieces, self._size = [], 0
 
-    def text(self, piece: str) -> None:
-        if not self._path or self._path[-1] not in _OWN:
-            return
-        self._size += len(piece)
-        if self._size > MOST_TEXT:
-            raise WorkloadError(
-                f"{self.source}: a <{self._path[-1]}> has more than {MOST_TEXT} characters; no plan has"
-            )
-        self._pieces.append(piece)
-
-    def end(self, tag: str) -> None:
-        name = self._path.pop()
-        value = "".join(self._pieces).strip() if name in _OWN else ""
-        around = self._path[-1] if self._path else ""
+    def end(self, path: list[str], value: str, _: int) -> None:
+        name, around = path[-1], path[-2] if len(path) > 1 else ""
         if name == "Placemark" and self._mark is not None:
             self.found.append(self._mark)
             self._mark = None
@@ -110,7 +75,6 @@ class _Reader:
             self._folders[-1] = value
         elif self._mark is not None:
             self._keep(self._mark, name, around, value)
-        self._pieces, self._size = [], 0
 
     def _keep(self, mark: Placemark, name: str, around: str, value: str) -> None:
         if name == "value" and around == "Data":

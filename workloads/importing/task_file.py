@@ -9,8 +9,6 @@ give the same bytes. A file with fewer rows than it says is refused.
 """
 
 import csv
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +18,7 @@ import msgspec
 from workloads.errors import WorkloadError
 from workloads.importing.records import BadRow, Imported, LoadSample, MissionTask, Record, Rows
 from workloads.importing.source_file import read_text
+from workloads.whole_file import whole
 
 TASKS, LOAD = "orbitmesh-tasks/1", "orbitmesh-load/1"
 KINDS: dict[str, type[MissionTask] | type[LoadSample]] = {TASKS: MissionTask, LOAD: LoadSample}
@@ -43,18 +42,11 @@ class TaskFileHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def write_records(path: Path, imported: Imported, source: str, sha256: str) -> None:
     """Write tasks or a load, as JSON lines, or as CSV where the name ends so; whole, or not at all. Raises OSError."""
-    part = path.with_name(f".orbitmesh-{secrets.token_hex(8)}.partial")  # nobody else's
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            if path.suffix.lower() == ".csv":
-                _write_csv(out, imported.records)
-            else:
-                _write_lines(out, imported, source, sha256)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+        if path.suffix.lower() == ".csv":
+            _write_csv(out, imported.records)
+        else:
+            _write_lines(out, imported, source, sha256)
 
 
 def read_records(path: Path) -> Imported:

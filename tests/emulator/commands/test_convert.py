@@ -244,3 +244,18 @@ def test_a_column_map_that_is_built_to_harm_is_refused_at_once(
 def test_a_pipe_is_refused_and_not_waited_for(refused: Callable[..., str], tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     assert f"{name}: there is no such file" in refused("convert", name, "out.jsonl")
+
+
+def test_a_folder_of_orbits_is_told_to_be_one(orbitmesh: Command, catalogue: str, tmp_path: Path) -> None:
+    span = ("--start", "2025-10-03T16:00:00Z", "--stop", "2025-10-03T16:10:00Z")
+    told = orbitmesh("convert", catalogue, "fleet.oem", *span).out
+    assert len(list((tmp_path / "fleet.oem").iterdir())) == 12
+    assert "written to the new folder fleet.oem: 12 files, one for each satellite" in told
+    assert orbitmesh("convert", catalogue, "fleet.xml").out.endswith("written to fleet.xml\n")
+
+
+def test_a_source_that_is_no_source_is_at_fault_not_the_target(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "orbitmesh: empty: 0 files of .oem, .xml, .e" in refused("convert", "empty", "out.jsonl")
+    (tmp_path / "cut.kml").write_text('<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>')
+    assert "was it cut?" in refused("convert", "cut.kml", "out.jsonl")

@@ -1,5 +1,6 @@
 """Where results go: a new folder, whole or not at all, and never over anything that is there."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,5 +80,53 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr("emulator.trace.TraceWriter.write", full)
     done = orbitmesh("run", quick, *RUN, "--out", "a/kept", "--json")
     assert (done.code, done.out) == (1, "")
-    assert "No space left on device" in done.err
+    assert "No space left on device (--out a/kept, or standard output)" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["quick.toml"]
+
+
+def test_what_an_interrupted_run_left_is_told_before_the_work(
+    refused: Callable[..., str], tmp_path: Path, quick: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: Any, **__: Any) -> None:
+        raise AssertionError("the work had begun")
+
+    monkeypatch.setattr("emulator.assemble.read_sky", late)
+    left = tmp_path / ".kept.orbitmesh-partial"
+    left.mkdir()
+    (left / "events.jsonl.gz").write_bytes(b"")
+    told = refused("run", quick, *RUN, "--out", "kept")
+    assert f"an interrupted run has left {left}: --resume goes on with it" in told
+    left.rename(tmp_path / "moved")
+    left.write_text("mine")
+    assert f"{left} is in the way" in refused("run", quick, *RUN, "--out", "kept")
+
+
+@pytest.mark.parametrize("letters", [240, 300])
+def test_a_name_too_long_for_a_trace_or_for_what_grows_beside_it_is_bad_input(
+    letters: int, refused: Callable[..., str], quick: str
+) -> None:
+    assert "cannot be written: " in refused("run", quick, *RUN, "--out", "x" * letters)
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/below", "circle/below"])
+@pytest.mark.parametrize("form", ["perfetto", "csv", "geojson", "omm", "oem"])
+def test_an_export_is_not_put_where_it_cannot_be(
+    form: str, out: str, orbitmesh: Callable[..., Any], refused: Callable[..., str], places: Path, quick: str
+) -> None:
+    assert orbitmesh("run", quick, *RUN, "--out", "kept").code == 0
+    assert "cannot be written: " in refused("export", "kept", "--to", form, "--out", out)
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/below", "circle/below"])
+def test_the_tables_of_a_report_are_not_put_where_they_cannot_be(
+    out: str, orbitmesh: Callable[..., Any], refused: Callable[..., str], places: Path, quick: str
+) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    assert orbitmesh("run", quick, *RUN, "--out", "kept").code == 0
+    assert "cannot be written: " in refused("report", "kept", "--parquet", out)
+
+
+@pytest.mark.parametrize("out", ["x" * 300 + ".jsonl", "x" * 300 + ".csv", "a\0b.jsonl", "circle/below.jsonl"])
+def test_a_conversion_is_not_put_where_it_cannot_be(out: str, refused: Callable[..., str], places: Path) -> None:
+    (places / "plan.swf").write_text("1 0 0 60 1 -1 -1 1 60 -1 1 1 1 -1 1 -1 -1 -1\n")
+    assert re.search(r"OUT .*: (cannot be written|its folder is not there)", refused("convert", "plan.swf", out))

@@ -1,6 +1,7 @@
 """The output that README shows is what the command prints: same lines, same counts, quantities within two per cent."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,30 @@ def test_the_readme_shows_where_the_crossover_lies(orbitmesh: Callable[..., Any]
             assert [re.sub(r"[\d.,]", "", cell) for cell in (old,)] == [re.sub(r"[\d.,]", "", cell) for cell in (new,)]
             figures = [[float(n.replace(",", "")) for n in re.findall(r"\d[\d.,]*", cell)] for cell in (old, new)]
             assert figures[0] == pytest.approx(figures[1], rel=TWO_PER_CENT), title
+
+
+def test_the_readme_shows_what_trace_tells_of_a_scene(orbitmesh: Callable[..., Any]) -> None:
+    text = README.read_text("utf-8")
+    commands = re.search(r"<!-- a trace -->\n```sh\n(.*?)```", text, re.DOTALL)
+    shown = re.search(r"<!-- output of trace -->\n```text\n(.*?)```", text, re.DOTALL)
+    assert commands is not None
+    assert shown is not None
+    outputs = []
+    for line in commands.group(1).splitlines():
+        done = orbitmesh(*shlex.split(line, comments=True)[1:])
+        assert done.code == 0, line
+        outputs.append(done.out)
+    lines = [[line for line in each.splitlines() if line.startswith("│")] for each in (shown.group(1), outputs[1])]
+    assert len(lines[0]) == len(lines[1]) == 8
+    for old, new in zip(*lines, strict=True):
+        words, figures = zip(*(split(line) for line in (old, new)), strict=True)
+        assert words[0] == words[1]
+        assert figures[0] == pytest.approx(figures[1], rel=TWO_PER_CENT)
+
+
+def split(line: str) -> tuple[str, list[float]]:
+    """The words of a line without its figures, and the figures."""
+    number = r"\d[\d.,]*"
+    return re.sub(rf"{number}|\s+", " ", line), [
+        float(n.rstrip(".,").replace(",", "")) for n in re.findall(number, line)
+    ]

@@ -164,4 +164,33 @@ def test_a_killed_run_is_told_and_resumes_to_the_digest_of_one_that_was_not(
     assert (done.code, done.err) == (0, "")
     resumed = done.document
     assert not left.exists()
-    assert resumed["digest"] == orbitmesh(*command[:-2], "--json").document["digest"]
+    assert resumed["resumed_events"] == told["so_far"]["facts"]
+    assert f"resumed after {resumed['resumed_events']:,} facts" in " ".join(resumed["notes"])
+    whole = orbitmesh(*command[:-2], "--json").document
+    assert resumed["digest"] == whole["digest"]
+    assert "resumed_events" not in whole
+
+
+def test_a_part_that_is_run_again_is_compared_with_that_part(kept: Path, orbitmesh: Command) -> None:
+    part = ("replay", "kept", "--level", "decisions", "--from", "100", "--to", "300")
+    said = orbitmesh(*part, "--json").document
+    within = sum(100.0 <= row["captured_s"] <= 300.0 for row in rows(Trace(kept), "tasks"))
+    assert (said["part_s"], said["row"]["tasks"]["captured"]) == ([100.0, 300.0], within)
+    assert (said["differences"]["first"], said["differences"]["figures"]) == (None, [])
+    assert said["matches"] == (said["differences"]["tasks_changed"] == 0)
+    told = orbitmesh(*part).out
+    fared = f"{within:,} tasks were captured, {said['differences']['tasks_changed']:,} fared differently by then"
+    assert f"level decisions, from 100.000 s to 300.000 s: {fared}" in told
+    assert not [each for each in ("first difference", "figures  ", "never asked") if each in told]
+    whole = orbitmesh("replay", "kept", "--level", "decisions", "--from", "0", "--to", "400", "--json").document
+    assert (whole["part_s"], whole["matches"], whole["differences"]) == (None, True, None)
+
+
+def test_figures_that_differ_are_told_in_units(kept: Path, orbitmesh: Command, quick: str) -> None:
+    assert orbitmesh("run", quick, "--policy", "bent-pipe", "--duration", "400", "--out", "other").code == 0
+    said = orbitmesh("diff", "kept", "other", "--json").document
+    orbit_ops = next(each["left"] for each in said["figures"] if each["field"] == "ops")
+    told = orbitmesh("diff", "kept", "other").out
+    assert console.scaled(orbit_ops, "op") in told
+    assert str(orbit_ops) not in told
+    assert kept.is_dir()
