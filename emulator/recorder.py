@@ -9,14 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from emulator.decision_log import DecisionLog
+from emulator.decision_log import FULL_BYTES, DecisionLog
 from emulator.digest import Digest
 from emulator.events import Event
 from emulator.orders import Order
 
 BLOCK_LINES = 8192  # a run that is killed loses at most these: 40 ms of work
 _LINES_AT_ONCE = 256  # encoded together, while they are in the processor's cache
-_MOST_BLOCK_BYTES = 1 << 26  # what a block holds unpacked, unless a single line is longer
 
 
 class Door(Protocol):
@@ -87,9 +86,9 @@ class Recorder:
         if self._answers is not None:
             self._answers.encode()
         if self._write is not None:
-            if self._block_bytes + len(chunk) > _MOST_BLOCK_BYTES:
+            if self._block_bytes + len(chunk) > FULL_BYTES:
                 self._end_block()
-            if len(chunk) > _MOST_BLOCK_BYTES:
+            if len(chunk) > FULL_BYTES:
                 self._put_apart(self._write)
             else:
                 self._fill(chunk)
@@ -107,12 +106,13 @@ class Recorder:
             self._end_block()
 
     def _end_block(self) -> None:
-        if self._write is None or not self._in_block:
+        if self._write is None:
             return
-        block, lines = b"".join(self._block), self._in_block
-        self._block, self._in_block, self._block_bytes = [], 0, 0
-        self._write(block, lines, self._first_s, self._last_s)
-        if self._answers is not None:
+        if self._in_block:
+            block, lines = b"".join(self._block), self._in_block
+            self._block, self._in_block, self._block_bytes = [], 0, 0
+            self._write(block, lines, self._first_s, self._last_s)
+        if self._answers is not None:  # those to lines that were put apart too
             self._answers.flush(self._write)
 
     def _put_apart(self, write: Write) -> None:

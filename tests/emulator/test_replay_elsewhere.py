@@ -123,7 +123,8 @@ def test_a_span_in_the_middle_has_the_recorded_captures_of_it(
     within = {e.task.id for _, _, (e, _) in recorded.lines() if isinstance(e, Captured) and 30.0 <= e.at_s <= 60.0}
     assert {row["task"] for row in rows(Trace(tmp_path / "out"), "tasks")} == within
     assert found["row"]["tasks"]["captured"] == len(within) > 0
-    assert not found["matches"]
+    assert found["part_s"] == [30.0, 60.0]
+    assert found["matches"] is (level == "decisions")  # the others begin their round anew
 
 
 def calibrated(recorded: Trace, power_w: float | None = POWER_W) -> Processor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from emulator import recorder
 from emulator.errors import ReplayMismatch, TraceError
 from emulator.replay import replay
 from emulator.schedulers import load
@@ -168,3 +169,12 @@ def test_a_resumed_run_says_after_how_many_facts_it_went_on(whole, tmp_path) -> 
     there = sum(block.lines for block in Log(partial_of(tmp_path / "run") / EVENTS).index(strict=False))
     with TraceWriter(tmp_path / "run", resume=True) as writer:
         assert writer.resumed_events == there > 0
+
+
+def test_lines_that_are_put_apart_keep_the_decisions_to_them(lab, whole, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(recorder, "FULL_BYTES", 64)  # less than any line: each becomes a block of its own
+    lab.record(tmp_path / "run")
+    apart, together = Trace(tmp_path / "run"), Trace(whole)
+    assert len(apart.log.index()) == together.header.events > len(together.log.index())
+    assert list(apart.decisions()) == list(together.decisions())
+    assert apart.header.digest == together.header.digest
