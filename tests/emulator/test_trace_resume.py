@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tracemalloc
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from emulator.errors import ReplayMismatch, TraceError
 from emulator.replay import replay
 from emulator.schedulers import load
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
+from emulator.tracing import squeeze
 from emulator.tracing.log import Log
 from emulator.tracing.writer import EVENTS, partial_of
 
@@ -178,3 +180,18 @@ def test_lines_that_are_put_apart_keep_the_decisions_to_them(lab, whole, tmp_pat
     assert len(apart.log.index()) == together.header.events > len(together.log.index())
     assert list(apart.decisions()) == list(together.decisions())
     assert apart.header.digest == together.header.digest
+
+
+def test_the_interpreter_lock_changes_hands_as_before_once_a_trace_is_written_or_given_up(lab, tmp_path) -> None:
+    before_s = sys.getswitchinterval()
+    lab.record(tmp_path / "run")
+    assert sys.getswitchinterval() == before_s
+    with pytest.raises(KeyboardInterrupt), TraceWriter(tmp_path / "other") as writer:
+        interrupt(writer)
+    assert sys.getswitchinterval() == before_s
+
+
+def interrupt(writer: TraceWriter) -> None:
+    writer.write(b"[]\n", 1, 0.0, 0.0)
+    assert sys.getswitchinterval() == squeeze.SWITCH_S
+    raise KeyboardInterrupt
