@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from emulator.collection import seldom
 from emulator.consult import Decider
 from emulator.core import Core
 from emulator.digest import Digest
 from emulator.errors import OrbitmeshError, ReplayMismatch, TraceError
 from emulator.events import Event
+from emulator.interpreter import seldom, threads_beside
 from emulator.orders import Order
 from emulator.report import summarise
 from emulator.trace import Line, Trace
@@ -64,7 +64,7 @@ def replay(
     except DAMAGE as error:
         raise TraceError(f"{trace.folder}: world.json.gz cannot be: {type(error).__name__}: {error}") from error
     pass_ = _Pass(trace, core, from_s, to_s)
-    with watch(lambda: core.events, trace.header.policy), seldom():
+    with watch(lambda: core.events, trace.header.policy), seldom(), threads_beside():
         for first, raw in trace.chunks(to_s=to_s):
             for number, part in parts(first, raw):
                 pass_.handle(number, part)

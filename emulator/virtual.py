@@ -7,8 +7,8 @@ follows from orders. Both are merged by the one order of `emulator/events.py`.
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
-from emulator.collection import seldom
 from emulator.events import RANK, Captured, Delivered, Ended, Event, Finished, TimerRang, order_key
+from emulator.interpreter import seldom
 from emulator.orders import Order, Run, Send, Wake
 from emulator.recorder import Door
 from workloads.pipeline import Pipeline, work_of

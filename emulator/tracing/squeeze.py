@@ -1,11 +1,9 @@
 """Packs blocks and writes them to their files in a thread beside the run: deflate and disk need no interpreter lock.
 
-What goes wrong there is raised at the next call from the run. While it lives, the interpreter lock changes hands after
-0.5 ms if asked for: with Python's 5 ms the thread waited 10 ms for each block that took it 4 ms, and the run for it.
+What goes wrong there is raised at the next call from the run.
 """
 
 import os
-import sys
 from io import FileIO
 from queue import Queue
 from threading import Thread
@@ -13,7 +11,6 @@ from typing import NamedTuple
 
 from emulator.tracing.blocks import pack
 
-SWITCH_S = 0.0005  # a full trace of 128,000 facts costs 0.08 s less so; 0.2 ms gained nothing more (measured)
 MOST_WAITING = 4  # blocks that wait to be packed; the run waits when there are more
 
 
@@ -34,14 +31,11 @@ class Squeezer:
         self._pieces: Queue[Piece | None] = Queue(MOST_WAITING)
         self._error: Exception | None = None
         self._thread: Thread | None = None
-        self._switch_s = sys.getswitchinterval()
 
     def put(self, piece: Piece) -> None:
         """Have it packed and written. Raises what went wrong with an earlier one."""
         self._check()
         if self._thread is None:
-            self._switch_s = sys.getswitchinterval()
-            sys.setswitchinterval(min(self._switch_s, SWITCH_S))
             self._thread = Thread(target=self._work, name="trace", daemon=True)
             self._thread.start()
         self._pieces.put(piece)
@@ -57,7 +51,6 @@ class Squeezer:
             self._pieces.put(None)
             self._thread.join()
             self._thread = None
-            sys.setswitchinterval(self._switch_s)
 
     def _check(self) -> None:
         if self._error is not None:

@@ -21,6 +21,7 @@ from xxhash import xxh3_128_digest
 from emulator.decision_log import DECISIONS_LOG
 from emulator.errors import ReplayMismatch, TraceError
 from emulator.folders import made
+from emulator.interpreter import threads_beside
 from emulator.tracing.header import Footer, Header
 from emulator.tracing.log import Log
 from emulator.tracing.seal import sealed, sum_of
@@ -111,6 +112,7 @@ class TraceWriter:
     def __enter__(self) -> "TraceWriter":
         with ExitStack() as stack:
             stack.enter_context(made(self.folder.parent))
+            stack.enter_context(threads_beside())
             self._partial = partial_of(self.folder)
             self._closed = False
             self._clear_or_keep()

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from emulator.collection import CONTAINERS, seldom
+from emulator.interpreter import CONTAINERS, seldom
 
 
 def test_it_is_as_before_afterwards_even_after_an_error() -> None:
