@@ -1,6 +1,6 @@
 """Plain Python, unless `ORBITMESH_COMPILE=1` asks for the core as machine code: the same source, compiled by mypyc.
 
-Same facts in, same digests out, 1.6 times as fast (docs/compiled.md). Everything else is said in pyproject.toml.
+Same facts in, same digests out, 1.5 times as fast (docs/compiled.md). Everything else is said in pyproject.toml.
 """
 
 import os
