@@ -80,7 +80,7 @@ def test_a_cut_trace_is_told_as_far_as_it_goes(small) -> None:
     assert any("is damaged after line" in note for note in told["notes"])
 
 
-@pytest.mark.parametrize("log", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("log", [b"", gzip.compress(b"", mtime=0)], ids=["empty", "packed"])
 def test_a_trace_without_a_line_says_so(small, log) -> None:
     told = document(unclosed(small, log))
     assert told["so_far"] == {"facts": 0, "last_s": None, "captured": 0}
