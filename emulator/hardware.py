@@ -6,7 +6,7 @@ Decided in one place, before a run; the world that the core is told holds them w
 from emulator.processor_file import is_file, named
 from emulator.scenario import LoadedScenario, Problem
 from emulator.toml_text import Path as Field
-from emulator.world import STATION, World
+from emulator.world import SATELLITE, STATION, World
 from nodes.errors import NodeError
 from nodes.processor import Processor, preset
 
@@ -68,21 +68,41 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
         used = named(name, loaded.folder)
         count = len(used.calibrations)
         notes.append(f"processor {used.name}: from {name}, {count} model{'' if count == 1 else 's'} measured")
-    for name, processor in processors.items():
-        if processor.guesses:
-            notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
-        if processor.idle_power_w is None or processor.working_power_w is None:
-            notes.append(f"processor {name}: its power is not known, so neither is energy")
-        if processor.beyond_modes:
-            notes.append(f"processor {name}: its power is that of its quickest measured point, which it exceeds")
-        for model in world.models.values():
-            runs = processor.precision_of(model, world.settings.precision)
-            if runs != world.settings.precision:
-                notes.append(f"processor {name}: {model.name} runs in {runs}, not {world.settings.precision}")
-            measured_in = processor.job(model, 1, 1, world.settings.precision).measured_in
-            if measured_in and measured_in != runs:
-                notes.append(
-                    f"processor {name}: {model.name} in {runs} is scaled from another precision: {measured_in} was "
-                    "measured there, no gain is assumed [guess]"
-                )
+    for processor in processors.values():
+        notes += told_of(processor, world)
     return notes
+
+
+def told_of(processor: Processor, world: World) -> list[str]:
+    """What is guessed or unknown of one processor, wherever it stands, and in what it runs the world's models."""
+    name, notes = processor.name, []
+    if processor.guesses:
+        notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
+    if processor.idle_power_w is None or processor.working_power_w is None:
+        notes.append(f"processor {name}: its power is not known, so neither is energy")
+    if processor.beyond_modes:
+        notes.append(f"processor {name}: its power is that of its quickest measured point, which it exceeds")
+    for model in world.models.values():
+        runs = processor.precision_of(model, world.settings.precision)
+        if runs != world.settings.precision:
+            notes.append(f"processor {name}: {model.name} runs in {runs}, not {world.settings.precision}")
+        measured_in = processor.job(model, 1, 1, world.settings.precision).measured_in
+        if measured_in and measured_in != runs:
+            notes.append(
+                f"processor {name}: {model.name} in {runs} is scaled from another precision: {measured_in} was "
+                "measured there, no gain is assumed [guess]"
+            )
+    return notes
+
+
+def exchanged_notes(notes: list[str], world: World, processor: Processor) -> list[str]:
+    """A run's `notes` where `processor` takes the place of its satellites' own: theirs go, its own come."""
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for node in world.nodes:
+        if node.processor is not None:
+            names[node.kind == SATELLITE].add(node.processor.name)
+    gone = tuple(f"processor {name}: " for name in names[True] - names[False])
+    kept = [each for each in notes if not each.startswith(("satellites reach ", "satellites compute with ", *gone))]
+    mark = " [guess]" if "efficiency" in processor.guesses else ""
+    reach = f"satellites compute with {processor.name}, which reaches {processor.efficiency:g} of its label{mark}"
+    return kept + [note for note in (reach, *told_of(processor, world)) if note not in kept]

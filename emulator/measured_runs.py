@@ -129,6 +129,8 @@ def measured_power(trace: Trace) -> tuple[Power | None, str]:
     """What a recorded live run measured, or None and why. Raises `TraceError` for a `live.json` that cannot be."""
     energy = measured_energy(trace)
     if energy is None:
+        if trace.live() is None and not trace.closed and trace.header.engine == "live":
+            return None, f"{trace.folder} was killed before its end, when power is written down"
         if trace.live() is None:
             return None, f"{trace.folder} was run on the {trace.header.engine} engine, which measures no power"
         return None, f"{trace.folder} is of a version that did not measure energy"

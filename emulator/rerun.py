@@ -23,6 +23,7 @@ from emulator.core import Core
 from emulator.decision_log import DecisionLog, Forced
 from emulator.errors import TraceError
 from emulator.events import Captured, Event, Offered, TimerRang
+from emulator.hardware import exchanged_notes
 from emulator.recorder import Door, Recorder
 from emulator.replay import DAMAGE
 from emulator.report import Row, summarise
@@ -73,7 +74,7 @@ def rerun(
     forced, answers = Forced(trace.decisions()) if scheduler is None else None, DecisionLog()
     core = _core(trace, world, answers.watched(forced if scheduler is None else scheduler))  # type: ignore[arg-type]
     changed = {"processor": None if processor is None else processor.name, "from_s": from_s or None, "to_s": to_s}
-    base = trace.header if header is None else header
+    base = _exchanged(trace.header if header is None else header, inputs.world, processor)
     made = _header(base, policy, {"level": level, "digest": trace.header.digest}, changed)
     writer.begin(made, world)
     recorder = Recorder(core, writer.write, answers)
@@ -83,7 +84,7 @@ def rerun(
     with watch(lambda: core.events, policy):
         _play(trace, core, timed if timing else recorder, inputs, facts, bar(level, end_s))
     row = _close(writer, made, core, recorder)
-    found = _found(trace, level, row, _notes(trace, inputs, base), forced)
+    found = _found(trace, level, row, _notes(trace, inputs, base, processor), forced)
     return with_measurements(found, timed, power_from, source) if timing else found
 
 
@@ -142,6 +143,12 @@ def _world(world: World, processor: Processor | None, end_s: float) -> World:
     return msgspec.structs.replace(world, nodes=nodes, settings=settings)
 
 
+def _exchanged(base: Header, world: World, processor: Processor | None) -> Header:
+    """The header whose notes tell of the processor that satellites have now."""
+    notes = base.notes if processor is None else exchanged_notes(base.notes, world, processor)
+    return msgspec.structs.replace(base, notes=notes)
+
+
 def _header(base: Header, policy: str, replay_of: dict[str, str], changed: dict[str, str | float | None]) -> Header:
     told = {name: f"{value}" for name, value in changed.items() if value is not None}
     sources = {name: REPLAYED if text.startswith("closed-loop") else text for name, text in base.sources.items()}
@@ -151,8 +158,8 @@ def _header(base: Header, policy: str, replay_of: dict[str, str], changed: dict[
     )  # fmt: skip
 
 
-def _notes(trace: Trace, inputs: Inputs, base: Header) -> list[str]:
-    notes = []
+def _notes(trace: Trace, inputs: Inputs, base: Header, processor: Processor | None) -> list[str]:
+    notes = [note for note in base.notes if processor is not None and note not in trace.header.notes]
     if base.epoch != trace.header.epoch:
         notes.append(
             f"the epoch is {base.epoch}, the recorded run's was {trace.header.epoch}: decisions are forced as many "

@@ -48,11 +48,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(options: argparse.Namespace) -> None:
     """Replay it."""
-    from emulator.errors import TraceError
+    from emulator.errors import BadInput, TraceError
     from emulator.trace import Trace
 
     _check(options)
     trace = Trace(options.folder)
+    if options.from_s is not None and options.from_s > trace.world.settings.duration_s:
+        raise BadInput(f"--from {options.from_s} is after the end of the run, {trace.world.settings.duration_s} s")
     policy = options.policy or trace.header.policy
     if ":" in policy and options.policy is None and options.level != "decisions":
         raise TraceError(

@@ -118,6 +118,8 @@ def _setup_changes(left: Trace, right: Trace) -> tuple[list[Change], list[str]]:
     changes = _changes(
         {n: getattr(left.header, n) for n in _IN_HEADER}, {n: getattr(right.header, n) for n in _IN_HEADER}
     )
+    if left.header.world_sha256 != right.header.world_sha256:
+        changes += _changes(_equipment(left), _equipment(right))
     notes = []
     for name, title in (
         ("scenario_table", "scenario"),
@@ -132,6 +134,16 @@ def _setup_changes(left: Trace, right: Trace) -> tuple[list[Change], list[str]]:
         elif a or b:
             notes.append(f"{(right if a else left).folder}: its header holds no {title}, which are not compared")
     return changes, notes
+
+
+def _equipment(trace: Trace) -> dict[str, Any]:
+    """What a replay may have exchanged while the scenario stayed: processors of each kind of node, and settings."""
+    names: dict[str, set[str]] = {}
+    for node in trace.world.nodes:
+        if node.processor is not None:
+            names.setdefault(f"world.{node.kind}.processor", set()).add(node.processor.name)
+    settings = flat(msgspec.to_builtins(trace.world.settings), "world.settings")
+    return {kind: ", ".join(sorted(each)) for kind, each in names.items()} | dict(settings)
 
 
 def _figures(trace: Trace) -> dict[str, Any]:

@@ -96,6 +96,9 @@ def reasons(first: FirstDifference | None, decision: FirstDecision | None, setup
     ]
     if before:
         found.append(f"another scenario or seed: {', '.join(before[:6])}{', ...' if len(before) > 6 else ''}")
+    world = [name for name in setup if name.startswith("world.")]
+    if world and not before:
+        found.append(f"other processors or settings: {', '.join(world[:6])}{', ...' if len(world) > 6 else ''}")
     if not setup:
         found.append("nothing that the headers hold differs: look at the scheduler's own code and data")
     return found

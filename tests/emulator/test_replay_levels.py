@@ -15,7 +15,8 @@ from emulator.decision_log import DecisionLog, read, written
 from emulator.decisions import Assign, Downlink, Drop, Preempt, WakeAt
 from emulator.errors import MeasuredError, TraceError
 from emulator.events import Captured, ContactClosed, ContactOpened, Finished, NodeFailed, NodeRecovered
-from emulator.measured_runs import RunTimes, Tiles
+from emulator.hardware import exchanged_notes
+from emulator.measured_runs import RunTimes, Tiles, measured_power
 from emulator.orders import Run
 from emulator.recorder import Recorder
 from emulator.replay import replay
@@ -24,9 +25,10 @@ from emulator.rerun import LEVELS, rerun
 from emulator.rerun_inputs import Inputs
 from emulator.schedulers import load
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
+from emulator.tracing.differences import difference
 from emulator.tracing.tables import rows
 from emulator.virtual import run
-from nodes.processor import Processor
+from nodes.processor import Processor, preset
 from workloads.pipeline import Pipeline, Stage
 from workloads.tasks import Outcome, Task
 
@@ -162,6 +164,23 @@ def test_another_processor_over_recorded_inputs(recorded, tmp_path) -> None:
     trace = Trace(tmp_path / "fast")
     assert {row["due_s"] - row["start_s"] for row in rows(trace, "runs")} == {0.5}
     assert given_of(trace) == given_of(recorded)
+    assert difference(recorded, trace).why[-1] == "other processors or settings: world.satellite.processor"
+    assert [each.field for each in difference(recorded, trace).setup if "processor" in each.field] == [
+        "world.satellite.processor"
+    ]
+
+
+def test_a_replay_says_of_its_own_processor_what_is_guessed_and_no_more_of_the_old_one(recorded) -> None:
+    old = msgspec.structs.replace(recorded.world.nodes[0].processor, name="old")
+    nodes = [msgspec.structs.replace(n, processor=old) if n.kind == "satellite" else n for n in recorded.world.nodes]
+    world, new = msgspec.structs.replace(recorded.world, nodes=nodes), preset("orin")
+    before = ["scenes are synthetic", "satellites reach 0.5 of their label [guess]"]
+    before += ["processor old: x [guess]", "processor cpu: y [guess]"]  # that of the stations is still there
+    notes = exchanged_notes(before, world, new)
+    reach = f"satellites compute with orin, which reaches {new.efficiency:g} of its label"
+    assert notes[:3] == ["scenes are synthetic", "processor cpu: y [guess]", reach]
+    assert f"processor orin: {', '.join(new.guesses)} [guess]" in notes
+    assert sorted(exchanged_notes(notes, world, new)) == sorted(notes)  # a replay of the replay
 
 
 def test_measured_times_are_those_of_the_measured_run(lab, recorded, tmp_path) -> None:
@@ -353,6 +372,16 @@ def test_power_that_nobody_measured_stays_modelled_and_says_why(recorded, tmp_pa
     assert found.row == plain.row
     assert found.power_from.startswith("modelled: ")
     assert found.power_from.endswith("did not measure power, because this host shows no RAPL counter")
+
+
+def test_a_live_run_that_was_killed_is_not_said_to_measure_no_power(recorded, tmp_path) -> None:
+    with TraceWriter(tmp_path / "run") as writer:
+        writer.begin(msgspec.structs.replace(recorded.header, engine="live", events=0, digest=""), recorded.world)
+        killed = Trace(shutil.copytree(tmp_path / ".run.orbitmesh-partial", tmp_path / "killed"))
+        assert measured_power(killed) == (
+            None,
+            f"{killed.folder} was killed before its end, when power is written down",
+        )
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,12 @@ def test_a_bad_item_stops_the_import_or_is_skipped_with_its_number(bad: Any, say
 
 def test_what_is_no_json_or_too_deep_is_refused() -> None:
     for text in ("{", "[" * 100_000, '{"type":"FeatureCollection"}', '{"a":1}\n{'):
-        with pytest.raises(WorkloadError):
+        with pytest.raises(WorkloadError, match=r"^items:"):
             stac_items(text, "items")
+    deep = "\n".join([json.dumps(ITEMS[0]), "[" * 100_000])
+    assert [(row.line, "too deeply" in row.reason) for row in stac_items(deep, "items", skip_bad=True).skipped] == [
+        (2, True)
+    ]
 
 
 JOB = "{n} {submit} {wait} {run} {procs} -1 -1 8 -1 -1 1 1 1 1 1 -1 -1 -1"

@@ -82,6 +82,7 @@ def test_zones_are_written_differently_in_other_satellites_files(zone: str) -> N
     zoned = datatake("1-1", f"2024-11-28T12:50:30.621{zone}", f"2024-11-28T12:51:42.781{zone}", "72160")
     assert imported(zoned).records == imported(FIRST).records
     assert imported(zoned).epoch == imported(FIRST).epoch
+    assert [sum("count as UTC" in note for note in imported(each).notes) for each in (FIRST, zoned)] == [1, 0]
 
 
 @pytest.mark.parametrize(

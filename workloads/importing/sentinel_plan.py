@@ -69,7 +69,10 @@ def plan_of(document: bytes, source: str, *, skip_bad: bool = False) -> Imported
         read=rows.read,
         skipped=tuple(rows.skipped),
         attribution=ATTRIBUTION,
-        notes=("at_s is the start of a datatake; latitude and longitude are the middle of its polygon's corners",),
+        notes=(
+            "at_s is the start of a datatake; latitude and longitude are the middle of its polygon's corners",
+            *(("instants without a time zone count as UTC",) if instants.zoned is False else ()),
+        ),
     )
 
 

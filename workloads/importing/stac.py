@@ -78,7 +78,7 @@ def _decoded(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except RecursionError as error:
-        raise WorkloadError("is nested too deeply to be a STAC item") from error
+        raise msgspec.DecodeError("it is nested too deeply to be a STAC item") from error
 
 
 def _capture(item: Any) -> tuple[int, MissionTask]:

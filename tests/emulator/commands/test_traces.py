@@ -120,6 +120,7 @@ def test_a_run_replays_on_every_level(orbitmesh: Command, quick: str) -> None:
         (("replay", "kept", "--level", "inputs", "--scenario", "x"), "--scenario is for --level decisions"),
         (("replay", "kept", "--from", "9", "--to", "8"), "--from 9.0 is after --to 8.0"),
         (("replay", "kept", "--to", "nan"), "--to is nan"),
+        (("replay", "kept", "--from", "400.5"), "--from 400.5 is after the end of the run, 400.0 s"),
         (("replay", "kept", "--level", "inputs", "--processor", "../x.toml"), "leads out of"),
         (("replay", "kept", "--level", "decisions", "--policy", "mesh"), "--policy is for --level"),
         (("replay", "kept", "--level", "inputs", "--out", "kept"), "not an empty folder"),
