@@ -174,7 +174,10 @@ def _mismatch(trace: Trace, core: Core, digest: str) -> str:
         return f"every order agrees, but the log's digest is {digest} and the header says {trace.header.digest}"
     if trace.world_sha256 != trace.header.world_sha256:
         return "every order agrees, but world.json.gz is not the world that was recorded"
-    return _other_figures(trace.summary(), msgspec.to_builtins(summarise(core, trace.header.policy, digest)))
+    other = _other_figures(trace.summary(), msgspec.to_builtins(summarise(core, trace.header.policy, digest)))
+    if not other:
+        trace.check_beside()  # what no replay needs is part of the trace too
+    return other
 
 
 def _other_figures(recorded: Any, replayed: dict[str, Any]) -> str:

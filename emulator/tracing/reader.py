@@ -5,6 +5,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,14 @@ class Trace:
             text = f"it is of {footer.events} facts of digest {footer.digest[:64]}"
             raise TraceError(f"{self.folder / 'footer.json'}: {text}; the header has {self.header.events} of another")
         return footer
+
+    def check_beside(self) -> None:
+        """Raise `TraceError` where anything beside the log of facts is not as it was written; decisions by blocks."""
+        for read in (self.footer, self.live, lambda: self.world):
+            read()
+        if self.keeps_decisions:
+            for _ in self.decisions(from_s=inf):
+                pass
 
     def chunks(
         self, from_s: float | None = None, to_s: float | None = None, strict: bool | None = None

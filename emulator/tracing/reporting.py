@@ -60,12 +60,10 @@ def _assumed(trace: Trace, noted: list[str], live: Any) -> list[str]:
 
 
 def _refuse_damage(trace: Trace) -> None:
-    """Raise `TraceError` where the logs of figures are damaged: sums of blocks are checked, none is unpacked."""
+    """Raise `TraceError` where anything is damaged, of logs by the sums of their blocks: none is unpacked."""
     for _ in trace.chunks(from_s=inf):
         pass
-    if trace.keeps_decisions:
-        for _ in trace.decisions(from_s=inf):
-            pass
+    trace.check_beside()
 
 
 def lines(told: dict[str, Any]) -> list[tuple[str, str]]:

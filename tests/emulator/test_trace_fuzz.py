@@ -275,3 +275,14 @@ def test_names_in_a_trace_lead_nowhere(put, tiny, tmp_path, name) -> None:
     assert after == before | {"out"}
     assert {path.name for path in folder.iterdir()} == set(FILES)
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".csv", ".json"}
+
+
+@pytest.mark.parametrize("name", ["footer.json", "decisions.jsonl.gz"])
+def test_an_exact_replay_tells_of_damage_to_what_it_does_not_need(name: str, lab: Any, tmp_path: Path) -> None:
+    lab.record(tmp_path / "run")
+    path = tmp_path / "run" / name
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(TraceError, match=name.replace(".", r"\.")):
+        replay(Trace(tmp_path / "run"), load("mesh", lambda: 0.0))
