@@ -12,7 +12,6 @@ from importlib import import_module
 from types import FrameType
 
 from emulator.guard import stranger
-from emulator.version import told_version
 
 COMMANDS = {
     "compare": "the same workload in orbit, on the ground, and across the mesh",
@@ -54,6 +53,16 @@ EPILOG = """examples:
 """
 
 
+class _Version(argparse.Action):
+    """Asks for the version only where it is wanted: to find out what pip knows takes a fourth of all start-up."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from emulator.version import told_version
+
+        print(f"orbitmesh {told_version()}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line; each command adds its own part."""
     top = argparse.ArgumentParser(
@@ -62,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"orbitmesh {told_version()}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
         module = import_module(f"emulator.commands.{name}")

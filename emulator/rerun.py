@@ -26,11 +26,11 @@ from emulator.events import Captured, Event, Offered, TimerRang
 from emulator.hardware import exchanged_notes
 from emulator.recorder import Door, Recorder
 from emulator.replay import DAMAGE
-from emulator.report import Row, summarise
+from emulator.report import Row
 from emulator.rerun_inputs import Inputs
 from emulator.rerun_measured import Measured, Rerun, at_measured_power, with_measurements
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
-from emulator.tracing.parts import footer_of
+from emulator.tracing.parts import finish
 from emulator.version import installed_version
 from emulator.watchdog import watch
 from emulator.world import SATELLITE, World
@@ -83,7 +83,7 @@ def rerun(
     facts = [event for event in inputs.facts if _counts(event, from_s, end_s)]
     with watch(lambda: core.events, policy):
         _play(trace, core, timed if timing else recorder, inputs, facts, bar(level, end_s))
-    row = _close(writer, made, core, recorder)
+    row = finish(writer, made, core, recorder)
     found = _found(trace, level, row, _notes(trace, inputs, base, processor), forced)
     return with_measurements(found, timed, power_from, source) if timing else found
 
@@ -96,13 +96,6 @@ def _play(
         virtual.run(door, facts, world.settings.duration_s, inputs.infer, advance, world.pipeline)
     except DAMAGE as error:  # a scheduler's own errors come as SchedulerError
         raise TraceError(f"{trace.folder}: its facts cannot be: {type(error).__name__}: {error}") from error
-
-
-def _close(writer: TraceWriter, made: Header, core: Core, recorder: Recorder) -> Row:
-    row = summarise(core, made.policy, recorder.digest())
-    made = msgspec.structs.replace(made, events=recorder.events, digest=row.digest)
-    writer.close(made, core.world, row, None, footer_of(core, made))
-    return row
 
 
 def _found(trace: Trace, level: str, row: Row, notes: list[str], forced: Forced | None) -> Rerun:

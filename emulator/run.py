@@ -18,10 +18,10 @@ from emulator.live.figures import LiveFigures
 from emulator.live.launch import Launch
 from emulator.live.options import LiveOptions
 from emulator.recorder import BLOCK_LINES, Door, Recorder
-from emulator.report import Row, responses, summarise
+from emulator.report import Row, responses
 from emulator.schedulers import load
-from emulator.trace import Header, TraceWriter
-from emulator.tracing.parts import footer_of, header_of
+from emulator.trace import TraceWriter
+from emulator.tracing.parts import finish, header_of
 from emulator.watchdog import watch
 from workloads.streams import stream, uniforms
 
@@ -100,7 +100,7 @@ def run(
             launch = Launch(assembled, core, live, board)
             stack.enter_context(watch(lambda: launch.handled, policy))
             figures = launch.play(door, bar, None if writer is None else recorder.digest)  # which ends a block
-        row = _end(writer, header, core, recorder, figures)
+        row = finish(writer, header, core, recorder, figures)
     return Result(
         row=row,
         responses_s=responses(core),
@@ -109,17 +109,6 @@ def run(
         live=figures,
         resumed_events=None if writer is None else writer.resumed_events,
     )
-
-
-def _end(
-    writer: TraceWriter | None, header: Header, core: Core, recorder: Recorder, figures: LiveFigures | None
-) -> Row:
-    """Sum up what ran, and close its trace if there is one."""
-    row = summarise(core, header.policy, recorder.digest())
-    if writer is not None:
-        header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
-        writer.close(header, core.world, row, figures, footer_of(core, header))
-    return row
 
 
 def _door(recorder: Recorder, assembled: Assembled) -> tuple[Door, Assembled]:

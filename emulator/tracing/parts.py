@@ -1,4 +1,6 @@
-"""Fills in a trace's header and footer from what runs and what came of it."""
+"""Fills in a trace's header and footer from what runs and what came of it, and closes it."""
+
+from typing import Any
 
 import msgspec
 
@@ -6,6 +8,8 @@ from emulator import clock
 from emulator.assemble import Assembled
 from emulator.core import Core
 from emulator.ledger import bundle_counts, counts
+from emulator.recorder import Recorder
+from emulator.report import Row, summarise
 from emulator.tracing.header import (
     SCHEMA,
     SOURCES,
@@ -17,6 +21,7 @@ from emulator.tracing.header import (
     tai_minus_utc_s,
     versions,
 )
+from emulator.tracing.writer import TraceWriter
 from emulator.version import installed_version
 
 WAITED = "requests and batch jobs have no model: their nodes waited for the computed time, and no host did the work"
@@ -55,6 +60,15 @@ def sources_of(assembled: Assembled, engine: str) -> dict[str, str]:
         found |= {"bundles": SOURCES["bundles"]}
         found |= {"work": WAITED} if assembled.mission is not None and assembled.mission.models else {}
     return found
+
+
+def finish(writer: TraceWriter | None, header: Header, core: Core, recorder: Recorder, live: Any = None) -> Row:
+    """Sum up what has run, and close its trace if there is one, with what only a live run has."""
+    row = summarise(core, header.policy, recorder.digest())
+    if writer is not None:
+        header = msgspec.structs.replace(header, events=recorder.events, digest=row.digest)
+        writer.close(header, core.world, row, live, footer_of(core, header))
+    return row
 
 
 def footer_of(core: Core, header: Header) -> Footer:

@@ -99,8 +99,9 @@ class Trace:
 
     def check_beside(self) -> None:
         """Raise `TraceError` where anything beside the log of facts is not as it was written; decisions by blocks."""
-        for read in (self.footer, self.live, lambda: self.world):
-            read()
+        self.footer()
+        self.live()
+        _ = self.world
         if self.keeps_decisions:
             for _ in self.decisions(from_s=inf):
                 pass
