@@ -7,8 +7,9 @@ run is refused for its rate and every wait is long against the host's hiccups. T
 import dataclasses
 import os
 import select
+import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,19 @@ def _somewhere_for_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Generated models are kept between runs; where there is no home that can be written to, for this one."""
     if not os.access(os.path.expanduser("~"), os.W_OK):
         os.environ.setdefault("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A scheduler that one test wrote, imported by its name, is not that of the next test in this process."""
+    before = set(sys.modules)
+    path = [*sys.path]
+    yield
+    sys.path[:] = path
+    folder = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
 
 
 class Played:

@@ -54,7 +54,6 @@ def orbitmesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = set(sys.modules)
 
     def command(*arguments: str) -> Outcome:
         capsys.readouterr()
@@ -62,10 +61,6 @@ def orbitmesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
             code = main(list(arguments))
         except SystemExit as stop:  # argparse
             code = int(stop.code or 0)
-        for name in set(sys.modules) - before:
-            where = getattr(sys.modules[name], "__file__", None) or ""
-            if where.startswith(str(tmp_path)):
-                del sys.modules[name]  # a scheduler of one test is not that of the next
         return Outcome(code, *capsys.readouterr())
 
     return command
