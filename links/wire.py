@@ -15,6 +15,7 @@ import zmq
 from links.endpoints import is_loopback
 from links.envelope import NAME_CHARS, RUN_BYTES, WHOLE_BYTES, Buffer, Envelope, Letter, Limits, Refused, decode, encode
 from links.errors import LinkError, WireError
+from links.room import Room
 from links.window import Window
 
 QUEUE = 1000  # ZeroMQ messages held at each end of a connection at most: ZeroMQ's own default
@@ -66,7 +67,12 @@ class Outbound:
         self._limits = limits
         self.socket = _open(context, zmq.PUSH, endpoint, secure, queue)
         self.socket.copy_threshold = WHOLE_BYTES
-        _attach(self.socket, self.socket.connect, endpoint, "connect to")
+        self._room = Room(self.socket, endpoint)
+        try:
+            _attach(self.socket, self.socket.connect, endpoint, "connect to")
+        except WireError:
+            self._room.close()
+            raise
 
     def send(self, letters: Sequence[Letter], payloads: Sequence[Sequence[Buffer]]) -> bool:
         """Put letters and the parts of each on the wire; False if the queue is full and nothing was sent.
@@ -96,6 +102,8 @@ class Outbound:
     def post(self, frames: Sequence[Buffer]) -> bool:
         """Put frames on the wire as one message, just as they are; False if the queue is full."""
         last = len(frames) - 1
+        if last:  # large payloads
+            self._room.widen()
         for k, frame in enumerate(frames):
             try:
                 self.socket.send(frame, NOBLOCK if k == last else MORE, len(frame) < WHOLE_BYTES, track=False)
@@ -114,6 +122,7 @@ class Outbound:
 
     def close(self, linger_ms: int = 0) -> None:
         """Close; what is queued still has `linger_ms` to leave, for which ending the context waits."""
+        self._room.close()
         self.socket.close(linger=linger_ms)
 
 
