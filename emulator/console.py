@@ -16,16 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
+from emulator.printable import printable as printable
+
 WIDTH = 120  # characters, where there is no terminal to ask
 WIDEST = 1000  # characters of a table
-
-_CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A}, "\ufffd")  # but tab and line end
-
-
-def printable(text: str) -> str:
-    """Text that cannot steer a terminal: a control character of a file from elsewhere becomes one that is unknown."""
-    return text.translate(_CONTROLS)
-
 
 class _Plain(Console):
     """Shows no control characters, wherever names come from."""

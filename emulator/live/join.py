@@ -1,12 +1,14 @@
 """Brings one node's process up: connects to the coordinator, says hello, and serves until the run is over.
 
 A letter of introduction comes on standard input, whose end means that whoever started this is gone: the coordinator,
-or `orbitmesh node` on another host. A node there finds out by itself where its peers and applications reach it. Errors
+or `orbitmesh node` on another host. One that is in order says a byte first; one that was killed does not, and leaves a
+folder behind that its nodes remove. A node on another host finds out by itself where its peers and applications reach it. Errors
 go to standard error, and the exit code says which: 0 the run ended, 1 something failed, 2 it was not let in, 3 the
 coordinator is gone, 4 the scenario has the node fail for a while, and it is to be started again.
 """
 
 import os
+import shutil
 import signal
 import socket as sockets
 import sys
@@ -24,6 +26,7 @@ from emulator.live.agent import Agent, Struck
 from emulator.live.model_transfer import refuse_paths
 from emulator.live.priority import RATHER, realtime
 from emulator.live.wait import Waiter
+from emulator.printable import printable
 from emulator.version import installed_version
 from links.endpoints import connect, ipc_endpoint, own_address
 from links.handshakes import Gate, Watch
@@ -50,35 +53,47 @@ class Introduction(msgspec.Struct, frozen=True):
     listen: str = ""  # on another host: where to bind the ear; "": at the address that leads to the coordinator
     sockets: str = ""  # on another host: the folder for applications' sockets; "": a private one
     realtime: bool = False  # whether the loop and its link threads go before ordinary programs
+    folder: str = ""  # of who starts this, for what all its nodes need; goes with it
 
 
 class Gone(Exception):
-    """Who started this node, or the coordinator, is not there any more."""
+    """The coordinator, or who started this node, is not there any more; `killed`: the latter, and left its folder."""
+
+    def __init__(self, killed: bool) -> None:
+        super().__init__(killed)
+        self.killed = killed
 
 
 def main() -> int:
     """The process of one node."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this gets it too, and says what is to be done
-    line = sys.stdin.buffer.readline(MOST_INTRODUCTION_BYTES)
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:  # what follows is for `Line`
+        line = pipe.readline(MOST_INTRODUCTION_BYTES)
     if not line.endswith(b"\n"):
-        print("this is for orbitmesh itself; use `orbitmesh node --join ENDPOINT`", file=sys.stderr)
+        _say("this is for orbitmesh itself; use `orbitmesh node --join ENDPOINT`")
         return 2
     introduction = msgspec.json.decode(line, type=Introduction)
     try:
         if introduction.realtime:
             _realtime()
         serve(introduction, sys.stdin.fileno())
-    except Gone:
+    except Gone as gone:
+        if gone.killed and introduction.folder:
+            shutil.rmtree(introduction.folder, ignore_errors=True)  # the last node to end leaves nothing in it
         return GONE
     except Struck as struck:
         return STRUCK if struck.comes_back else 0
     except BAD_INPUT as error:
-        print(f"{introduction.node or 'a node'} cannot take part: {error}", file=sys.stderr)
+        _say(f"{introduction.node or 'a node'} cannot take part: {error}")
         return 2
     except RunFailed as error:
-        print(f"{introduction.node or 'a node'} failed: {error}", file=sys.stderr)
+        _say(f"{introduction.node or 'a node'} failed: {error}")
         return 1
     return 0
+
+
+def _say(text: str) -> None:
+    print(printable(text), file=sys.stderr)
 
 
 def _realtime() -> None:
@@ -108,27 +123,28 @@ def _serve(line: "Line", folder: Path) -> None:
         line.hello()
         welcome = line.welcome()
         if not introduction.run:
-            welcome = placed(welcome, introduction, folder)
+            welcome = placed(welcome, introduction)
         agent = Agent(line.context, line.control, welcome, line.waiter, folder, introduction.keys, line.broken)
         if not introduction.run:
-            print(f"{welcome.node}: applications connect to {agent.reception.endpoint}", file=sys.stderr)
+            _say(f"{welcome.node}: applications connect to {agent.reception.endpoint}")
         agent.serve()
         if not agent.finished:
-            raise Gone
+            raise Gone(line.orphaned)
     finally:
         if agent is not None:
             agent.close()
         line.close()
 
 
-def placed(welcome: say.Welcome, introduction: Introduction, folder: Path) -> say.Welcome:
+def placed(welcome: say.Welcome, introduction: Introduction) -> say.Welcome:
     """The welcome of a node on another host with its own endpoints, which the coordinator cannot know.
 
-    Raises BadInput for one that names files of this host.
+    Applications' sockets lie in the starter's folder, whose path is known to be short enough for them. Raises BadInput
+    for a welcome that names files of this host.
     """
     refuse_paths(welcome)
     ear = introduction.listen or f"tcp://{own_address(introduction.control)}:*"
-    door = ipc_endpoint(introduction.sockets or str(folder), f"door {welcome.node}")
+    door = ipc_endpoint(introduction.sockets or introduction.folder, f"door {welcome.node}")
     return msgspec.structs.replace(welcome, ear=ear, door=door)
 
 
@@ -152,6 +168,7 @@ class Line:
             secure_client(self.control, keys)
         self.watch = Watch(self.control)
         connect(self.control, introduction.control)
+        self.orphaned = False  # who started this was killed: it left without a word
         self._parent_fd = parent_fd
         os.set_blocking(parent_fd, False)
         self._lost_s: float | None = None
@@ -170,7 +187,8 @@ class Line:
         lost = self._watch_fd in ready and any(noticed.what == "lost" for noticed in self.watch.notice())
         if lost and self._lost_s is None:
             self._lost_s = wall_s()  # a new connection would be a stranger's: the coordinator has seen this one break
-        if self._parent_fd in ready and os.read(self._parent_fd, 1) == b"":
+        if self._parent_fd in ready:
+            self.orphaned = not os.read(self._parent_fd, 1)
             return True
         return self._lost_s is not None and wall_s() - self._lost_s > LAST_WORDS_S
 
@@ -187,7 +205,7 @@ class Line:
                 answer = _decode(self.control.recv(zmq.NOBLOCK))
             except zmq.Again:
                 if self.broken(self.waiter.wait(wall_s() + 0.2)):
-                    raise Gone from None
+                    raise Gone(self.orphaned) from None
                 why = self._objection(wall_s() - begun_s)
                 if why:
                     raise BadInput(why) from None

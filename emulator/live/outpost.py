@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from emulator.errors import BadInput, RunFailed
 from emulator.live.join import GONE, STRUCK, Introduction
 from emulator.live.priority import realtime_refused
+from emulator.live.supervisor import hang_up
 from links.endpoints import (
     ANY,
     Endpoint,
@@ -70,7 +71,7 @@ class Outpost:
 
     def __init__(self, introductions: list[Introduction], folder: str) -> None:
         """Starts them; what they write for a while goes into `folder`."""
-        self._lines = [msgspec.json.encode(introduction) + b"\n" for introduction in introductions]
+        self._lines = [msgspec.json.encode(replace(each, folder=folder)) + b"\n" for each in introductions]
         self._environment = os.environ | {"TMPDIR": folder}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._deaths = [0] * len(introductions)
@@ -92,7 +93,7 @@ class Outpost:
     def close(self) -> None:
         """End those that still run: by themselves if they can, by force if not."""
         for process in self._running.values():
-            _let_go(process)
+            hang_up(process)
         patience_s = END_S
         for process in self._running.values():
             try:
@@ -113,7 +114,7 @@ class Outpost:
                 process.stdin.flush()
 
     def _ended(self, place: int, process: "subprocess.Popen[bytes]", code: int) -> None:
-        _let_go(process)
+        hang_up(process)
         del self._running[place]
         self._codes[place] = code
         if code < 0:
@@ -158,10 +159,3 @@ def _ears(listen: str, count: int, secured: bool, near: bool) -> list[str]:
         check_bind(ear, secured)
         check_free(ear)
     return ears
-
-
-def _let_go(process: "subprocess.Popen[bytes]") -> None:
-    """Close our end of its pipe, by which it knows that nobody wants it any more."""
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from emulator.clock import wall_s
 from emulator.live.join import GONE, Introduction
@@ -62,7 +63,7 @@ class Supervisor:
         self._running[node], self._logs[node] = process, log
         if process.stdin is not None:
             with suppress(BrokenPipeError):  # it died at once, which `deaths` will tell
-                process.stdin.write(msgspec.json.encode(introduction) + b"\n")
+                process.stdin.write(msgspec.json.encode(replace(introduction, folder=str(self._folder))) + b"\n")
                 process.stdin.flush()
         if not hasattr(os, "pidfd_open"):
             return None
@@ -122,7 +123,7 @@ class Supervisor:
         """Tell all to end, wait until they have, then end the rest; returns those that failed or had to be killed."""
         found: list[Death] = []
         for process in self._running.values():
-            _hang_up(process)
+            hang_up(process)
         until_s = wall_s() + patience_s  # for all of them together
         for node, process in tuple(self._running.items()):
             try:
@@ -138,7 +139,7 @@ class Supervisor:
         return found
 
     def _forget(self, node: str) -> None:
-        _hang_up(self._running.pop(node))
+        hang_up(self._running.pop(node))
 
     def _last_words(self, node: str) -> str:
         with suppress(OSError), self._logs[node].open("rb") as log:
@@ -147,8 +148,13 @@ class Supervisor:
         return ""
 
 
-def _hang_up(process: "subprocess.Popen[bytes]") -> None:
-    """Close our end of a process's pipe, by which it knows that nobody needs it any more."""
-    if process.stdin is not None:
+def hang_up(process: "subprocess.Popen[bytes]") -> None:
+    """Close our end of a process's pipe, by which it knows that nobody needs it any more.
+
+    The byte before says that this is in order: without it this process was killed, and its folder is theirs to remove.
+    """
+    if process.stdin is not None and not process.stdin.closed:
+        with suppress(BrokenPipeError):
+            process.stdin.write(b".")
         with suppress(BrokenPipeError):
             process.stdin.close()
