@@ -13,8 +13,8 @@ MODULES = [  # what every fact goes through; none does I/O, takes what users mad
     "links/routing.py", "links/transfer.py", "nodes/ledger.py",
     "emulator/bundles.py", "emulator/compute.py", "emulator/consult.py", "emulator/core.py",
     "emulator/decision_log.py", "emulator/digest.py", "emulator/recorder.py", "emulator/routes.py",
-    "emulator/scene_data.py", "emulator/stages.py", "emulator/state.py", "emulator/transport.py", "emulator/virtual.py",
-    "emulator/withdrawal.py",
+    "emulator/scene_data.py", "emulator/stages.py", "emulator/state.py", "emulator/tally.py", "emulator/transport.py",
+    "emulator/virtual.py", "emulator/withdrawal.py",
 ]  # fmt: skip
 BUILT = "build/compiled"  # apart from what is built plainly: a plain wheel must not find machine code there
 

@@ -13,7 +13,8 @@ import msgspec
 from emulator.core import Core
 from emulator.ledger import BundleCounts, Counts, bundle_counts, counts
 from emulator.stage_report import StageRow, stage_rows
-from emulator.state import ENDED, NodeState
+from emulator.state import NodeState
+from emulator.tally import Tally
 from emulator.world import SATELLITE, STATION
 
 
@@ -98,6 +99,8 @@ def kaplan_meier_median(answered_s: Sequence[float], unanswered_s: Sequence[floa
 
     Source: E. L. Kaplan and P. Meier, Nonparametric estimation from incomplete observations, JASA 53 (1958).
     """
+    if not unanswered_s:
+        return quantile(sorted(answered_s), 0.5)
     at_risk = len(answered_s) + len(unanswered_s)
     surviving = 1.0
     for time_s, watched in sorted([(s, 0) for s in answered_s] + [(s, 1) for s in unanswered_s]):
@@ -111,15 +114,15 @@ def kaplan_meier_median(answered_s: Sequence[float], unanswered_s: Sequence[floa
 
 def responses(core: Core) -> list[float]:
     """Seconds from capture to insight of every task that is done, sorted."""
-    return sorted(s.delivered_s - s.task.at_s for s in core.tasks.values() if s.how == "done")
+    return Tally(core).responses_s
 
 
 def summarise(core: Core, name: str, digest: str) -> Row:
     """The figures of a run that has ended."""
-    done = responses(core)
-    unanswered = [s for s in core.tasks.values() if s.how not in ("done", "dropped")]
+    tally = Tally(core)
+    done = tally.responses_s
     energy = _energy(core)
-    inferences = sum(s.task.inferences for s in core.work.values() if s.finished_s >= 0.0)
+    inferences, job_basis = _inferred(core)
     compute_j = _sum_known((energy.orbit_compute_j, energy.ground_compute_j))
     energy_j = _sum_known((compute_j, energy.laser_j, energy.radio_j))
     accounts = core.transport.accounts.items()
@@ -133,12 +136,12 @@ def summarise(core: Core, name: str, digest: str) -> Row:
             p99=quantile(done, 0.99),
             mean=fsum(done) / len(done) if done else None,
             max=done[-1] if done else None,
-            p50_of_captured=kaplan_meier_median(done, [core.now_s - s.task.at_s for s in unanswered]),
+            p50_of_captured=kaplan_meier_median(done, tally.unanswered_s),
         ),
-        deadline_miss_ratio=_deadline_miss_ratio(core),
-        urgent_deadline_miss_ratio=_deadline_miss_ratio(core, urgent_only=True),
+        deadline_miss_ratio=tally.missed / tally.due if tally.due else None,
+        urgent_deadline_miss_ratio=tally.urgent_missed / tally.urgent_due if tally.urgent_due else None,
         downlink_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == STATION),
-        raw_bytes=sum(s.task.raw_bytes for s in core.tasks.values()),
+        raw_bytes=tally.raw_bytes,
         isl_bytes=sum(a.received_bytes for (_, to), a in accounts if kinds[to] == SATELLITE),
         energy_j=energy_j,
         joules_per_inference=compute_j / inferences if compute_j is not None and inferences else None,
@@ -147,9 +150,9 @@ def summarise(core: Core, name: str, digest: str) -> Row:
         utilisation=_utilisation(core, SATELLITE),
         ground_utilisation=_utilisation(core, STATION),
         inferences=inferences,
-        job_basis=_job_basis(core),
+        job_basis=job_basis,
         energy=energy,
-        reasons=_reasons(core),
+        reasons=dict(sorted((f"{how}: {reason}", count) for (how, reason), count in tally.reasons.items())),
         rejected=dict(sorted(core.consultation.rejections.items())),
         bundles=bundle_counts(core),
         events=core.events,
@@ -157,26 +160,6 @@ def summarise(core: Core, name: str, digest: str) -> Row:
         stages=stage_rows(core),
         baseline=_baseline(core),
     )
-
-
-def _deadline_miss_ratio(core: Core, urgent_only: bool = False) -> float | None:
-    """Share of tasks not answered by their deadline, of those whose deadline lies within the run.
-
-    A scene that inference dropped (too cloudy to send) counts as answered when it was inferred; one that the
-    scheduler dropped counts as missed. `None` if there are none.
-    """
-    due = missed = 0
-    now_s = core.now_s
-    for state in core.tasks.values():
-        deadline_s = state.task.deadline_s
-        if deadline_s > now_s or (urgent_only and state.task.priority <= 0):
-            continue
-        due += 1
-        if state.how == "dropped" and state.finished_s >= 0.0:
-            missed += state.finished_s > deadline_s
-        else:
-            missed += state.how != "done" or state.delivered_s > deadline_s
-    return missed / due if due else None
 
 
 def _energy(core: Core) -> Energy:
@@ -227,13 +210,15 @@ def _sum_known(parts: Sequence[float | None]) -> float | None:
     return fsum(known) if len(known) == len(parts) else None
 
 
-def _job_basis(core: Core) -> dict[str, int]:
-    """How many inferred tasks there are of each way of knowing their time."""
-    found: dict[str, int] = {}
+def _inferred(core: Core) -> tuple[int, dict[str, int]]:
+    """How many inferences there were, and how many tasks of each way of knowing their time."""
+    inferences, basis = 0, dict[str, int]()
     for state in core.work.values():
-        if state.finished_s >= 0.0 and state.job is not None:
-            found[state.job.basis] = found.get(state.job.basis, 0) + 1
-    return dict(sorted(found.items()))
+        if state.finished_s >= 0.0:
+            inferences += state.task.inferences
+            if state.job is not None:
+                basis[state.job.basis] = basis.get(state.job.basis, 0) + 1
+    return inferences, dict(sorted(basis.items()))
 
 
 def _utilisation(core: Core, kind: str) -> float:
@@ -241,12 +226,3 @@ def _utilisation(core: Core, kind: str) -> float:
     if not budgets or core.now_s <= 0.0:
         return 0.0
     return fsum(b.busy_s for b in budgets) / (core.now_s * len(budgets))
-
-
-def _reasons(core: Core) -> dict[str, int]:
-    """How many tasks ended, or wait, for which reason."""
-    found: dict[tuple[str, str], int] = {}
-    for state in core.tasks.values():
-        key = (state.how, state.reason) if state.stage == ENDED else ("pending", state.doing)
-        found[key] = found.get(key, 0) + 1
-    return dict(sorted((f"{how}: {reason}", count) for (how, reason), count in found.items()))

@@ -1,6 +1,7 @@
 """The state of nodes, tasks, messages and transmitters: plain slots, changed only by the core and its parts."""
 
 from math import inf
+from typing import Final
 
 from emulator.events import Bundle
 from emulator.orders import Order
@@ -9,18 +10,18 @@ from nodes.job_time import Job
 from nodes.ledger import OpsLedger
 from workloads.tasks import Outcome, Task
 
-RAW = "raw"
-RESULT = "result"
-BUNDLE = "bundle"  # data of an application; the term is RFC 9171's
+RAW: Final = "raw"
+RESULT: Final = "result"
+BUNDLE: Final = "bundle"  # data of an application; the term is RFC 9171's
 
 # Stages of a task, in the order it can pass them.
-WAITING = "waiting"  # for a decision
-MOVING = "moving"  # its raw data are on the way to where it will be inferred
-QUEUED = "queued"  # at a processor
-RUNNING = "running"
-RETURNING = "returning"  # its result is on the way to the ground
-ENDED = "ended"
-IN_STAGES = "in stages"  # of a scene in a pipeline: the stages have the states above
+WAITING: Final = "waiting"  # for a decision
+MOVING: Final = "moving"  # its raw data are on the way to where it will be inferred
+QUEUED: Final = "queued"  # at a processor
+RUNNING: Final = "running"
+RETURNING: Final = "returning"  # its result is on the way to the ground
+ENDED: Final = "ended"
+IN_STAGES: Final = "in stages"  # of a scene in a pipeline: the stages have the states above
 
 
 class Moment:

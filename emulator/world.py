@@ -3,6 +3,8 @@
 It is data only, goes into every trace, and together with the facts determines every order.
 """
 
+from typing import Final
+
 import msgspec
 
 from links.contacts import ContactPlan
@@ -11,8 +13,8 @@ from nodes.processor import Processor
 from workloads.pipeline import Pipeline
 from workloads.tasks import ModelProfile
 
-SATELLITE = "satellite"
-STATION = "station"
+SATELLITE: Final = "satellite"
+STATION: Final = "station"
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):

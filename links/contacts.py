@@ -5,15 +5,15 @@ in it is rounded (times 1e-6 s, delays 1e-10 s, slopes 1e-12, ranges 1e-3 m, rat
 which sines differ between processors and numpy versions do not show. `links/plan.py` builds it.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from links.errors import LinkError
 
-LASER: Literal["laser"] = "laser"
-RADIO: Literal["radio"] = "radio"  # down, from a satellite to a station
-UPLINK: Literal["uplink"] = "uplink"  # up, from a station to a satellite, while its radio is at that station
+LASER: Final = "laser"
+RADIO: Final = "radio"  # down, from a satellite to a station
+UPLINK: Final = "uplink"  # up, from a station to a satellite, while its radio is at that station
 
 Kind = Literal["laser", "radio", "uplink"]
 

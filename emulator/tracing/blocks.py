@@ -81,8 +81,8 @@ def unpack(file: BinaryIO, block: Block) -> bytes:
     body, tail = packed(file, block)
     stretch = isal_zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        raw = stretch.decompress(body, block.raw_bytes + 1)
-    except isal_zlib.IsalError as error:  # type: ignore[misc]  # its stubs call the class an instance
+        raw: bytes = stretch.decompress(body, block.raw_bytes + 1)
+    except isal_zlib.IsalError as error:
         raise Damage(f"a block cannot be unpacked: {error}") from error
     if len(raw) != block.raw_bytes or not stretch.eof or _TAIL.unpack(tail)[0] != isal_zlib.crc32(raw):
         raise Damage("a block is not what it says it is")
