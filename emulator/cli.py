@@ -126,13 +126,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:  # a full disk, a file taken away meanwhile
         _mute()
-        out = getattr(options, "out", None) if error.filename is None else None  # a write does not say to which file
-        _tell(f"the run failed: {error}{f' (--out {out}, or standard output)' if out is not None else ''}")
+        _tell(f"the run failed: {error}{_written(options) if error.filename is None else ''}")
         return 1
     except KeyboardInterrupt:
         print("orbitmesh: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _written(options: argparse.Namespace) -> str:
+    """Where a command writes, as a write that fails does not say to which file."""
+    for name, shown in (("out", "--out"), ("target", "OUT"), ("parquet", "--parquet")):
+        if getattr(options, name, None):
+            return f" ({shown} {getattr(options, name)}, or standard output)"
+    return ""
 
 
 def _tell(text: str) -> None:

@@ -98,7 +98,11 @@ def convert(wanted: Conversion) -> Converted:
     if target.suffix.lower() not in TARGETS or wanted.to:
         said = f"OUT is {wanted.target[:200]!r}; of tasks and loads its name ends in one of {', '.join(TARGETS)}"
         raise BadInput(said if not wanted.to else "--to is for orbits; what tasks become is told by OUT's name")
+    if wanted.span != Span():
+        raise BadInput("--start, --stop and --step are for orbits; tasks and loads have their own times")
     imported = _read(source, wanted)
+    if wanted.ops_per_s is not None and imported.form != "swf":
+        raise BadInput(f"--ops-per-s is of a batch log's machine (swf), and this is {imported.form}")
     _refuse_leap(imported, source)
     try:
         write_records(target, imported, source.name, digest)
@@ -207,8 +211,11 @@ def _refuse_leap(imported: Imported, source: Path) -> None:
     except NodeError as error:
         raise BadInput(f"{source.name[:200]}: its instant {error}; is the zero of its times right?") from error
     if abs(elapsed_s - last_s) > LEAP_S:
-        text = f"a leap second lies between {imported.epoch} and its last row; split it there"
-        raise BadInput(f"{source.name[:200]}: {text}")
+        text = f"a leap second lies between {imported.epoch} and its last row"
+        if imported.records[0].at_s == 0.0:
+            raise BadInput(f"{source.name[:200]}: {text}; split it there")
+        counted = "and the numbers do not say whether they count it; count from an epoch after it, such as 2017-01-01"
+        raise BadInput(f"{source.name[:200]}: {text}, {counted}T00:00:00Z")
 
 
 def _later(epoch: str, after_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Reads a file of orbital elements, whatever its form: TLE, or OMM as CSV, JSON or XML.
+"""Reads a file of orbital elements, whatever its form: TLE, or OMM as CSV, JSON, XML or keyword-value notation.
 
 The content decides, not the file's name.
 """
@@ -42,6 +42,13 @@ def parse_elements(text: str, source: str, skipped: list[BadRow] | None = None) 
     if start.startswith(("[", "{")):
         return read_omm(start, source, "json", skipped=skipped)
     header = start.split("\n", 1)[0]
+    if start.startswith("CCSDS_OMM_VERS"):
+        return read_omm(start, source, "kvn", skipped=skipped)
+    if start.startswith("CCSDS_"):
+        raise ElementsError(f"{source}: begins with {header[:60].strip()!r}; of CCSDS messages OMM and OEM are read")
+    if "MEAN_MOTION" in start[:4096] and "," not in header:
+        text = f"{source}: speaks of MEAN_MOTION, but its first line is no header of a CSV with commas"
+        raise ElementsError(f"{text}: {header[:60].strip()!r}")
     if "," in header and "MEAN_MOTION" in header:
         return read_omm(start, source, "csv", skipped=skipped)
     return read_tle(text.removeprefix("\ufeff"), source, skipped=skipped)

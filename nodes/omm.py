@@ -1,4 +1,4 @@
-"""Reads CCSDS Orbit Mean-Elements Messages (OMM) as CSV, JSON or XML into `Elements`.
+"""Reads CCSDS Orbit Mean-Elements Messages (OMM) as CSV, JSON, XML or keyword-value notation into `Elements`.
 
 Field names: CCSDS 502.0-B-3, tables 4-2 and 4-3. Only what SGP4 can propagate is taken: Earth, TEME, UTC, SGP4.
 """
@@ -14,11 +14,13 @@ import msgspec
 
 from nodes.elements import Elements, leave_out, require_orbits
 from nodes.errors import ElementsError
+from nodes.omm_kvn import messages
 from nodes.omm_xml import segments
+from workloads.importing.json_names import named_twice
 from workloads.importing.records import BadRow
 from workloads.importing.units import decimal
 
-Format = Literal["csv", "json", "xml"]
+Format = Literal["csv", "json", "xml", "kvn"]
 
 MAX_CHARACTERS = 64_000_000  # 64 MB; a day's whole public catalogue is 20 MB
 # what must stand there if the field is there at all
@@ -43,7 +45,7 @@ def read_omm(text: str, source: str, form: Format, *, skipped: list[BadRow] | No
     """
     if len(text) > MAX_CHARACTERS:
         raise ElementsError(f"{source}: {len(text)} characters; at most {MAX_CHARACTERS} are read")
-    records = {"csv": _csv, "json": _json, "xml": _xml}[form]
+    records = {"csv": _csv, "json": _json, "xml": _xml, "kvn": messages}[form]
     found: list[Elements] = []
     first_seen: dict[int, str] = {}
     for line, where, fields in records(text, source):
@@ -80,6 +82,7 @@ def _csv(text: str, source: str) -> Found:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ElementsError(f"{source}, line 1: column {twice[0][:60]!r} is there twice; which one counts?")
+        reader.fieldnames = names
         for row in reader:
             yield reader.line_num, f"line {reader.line_num}", row
     except csv.Error as error:
@@ -90,8 +93,11 @@ def _json(text: str, source: str) -> Found:
     scalar = str | int | float | None
     try:
         records = msgspec.json.decode(text, type=list[dict[str, scalar]] | dict[str, scalar])
+        twice = named_twice(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ElementsError(f"{source}: not a JSON list of OMM records: {error}") from None
+    if twice:
+        raise ElementsError(f"{source}: {twice[:60]!r} stands in one record twice; which one counts?")
     for index, record in enumerate(records if isinstance(records, list) else [records], 1):
         yield index, f"record {index}", {key: "" if value is None else str(value) for key, value in record.items()}
 

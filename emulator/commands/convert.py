@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", default="", metavar="FORM", help=forms)
     parser.add_argument("--start", metavar="UTC", help="of the ephemeris that elements become")
     parser.add_argument("--stop", metavar="UTC", help="of the ephemeris that elements become")
-    parser.add_argument("--step", type=float, default=60.0, metavar="S", help="between its states (60)")
+    parser.add_argument("--step", type=float, metavar="S", help="between its states (60)")
     parser.add_argument(
         "--columns", default="", metavar="MAP.toml", help="which column of a CSV is what, in which unit"
     )

@@ -56,13 +56,14 @@ def carry_out(options: argparse.Namespace) -> None:
     if options.from_s is not None and options.from_s > trace.world.settings.duration_s:
         raise BadInput(f"--from {options.from_s} is after the end of the run, {trace.world.settings.duration_s} s")
     policy = options.policy or trace.header.policy
-    if ":" in policy and options.policy is None and options.level != "decisions":
+    forced = trace.header.replay_of.get("level") == "decisions" and options.level == "exact"  # decided by a log, not it
+    if ":" in policy and options.policy is None and options.level != "decisions" and not forced:
         raise TraceError(
             f"{options.folder} was run with a scheduler of its author's own, {policy}; nothing that a trace names is "
             f"imported: give it yourself with --policy {policy}"
         )
     if options.level == "exact":
-        _exact(options, trace, policy)
+        _exact(options, trace, "" if forced and options.policy is None else policy)
     else:
         _again(options, trace, policy)
 
@@ -89,14 +90,16 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _exact(options: argparse.Namespace, trace: "Trace", policy: str) -> None:
+    """With a scheduler, or without a name of one by what its own log has it decide."""
     from emulator import console
+    from emulator.decision_log import Forced
     from emulator.errors import ReplayMismatch
     from emulator.replay import Replay, replay
     from emulator.run import uniform_source
     from emulator.schedulers import load
 
     header = trace.header
-    scheduler = load(policy, uniform_source(header.seed, policy))
+    scheduler = load(policy, uniform_source(header.seed, policy)) if policy else Forced(trace.decisions())
     with console.progress() as bar:
         advance = bar("replay", float(min(header.events, 1 << 53)))
         try:

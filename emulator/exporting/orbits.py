@@ -22,6 +22,8 @@ from nodes.orbit import STEP_S, Ephemeris
 from nodes.station import GroundStation, Stations
 
 MOST_SAMPLES = 5_000_000  # of all satellites: 200 MB of text; more is no file that a globe opens [guess]
+MOST_STEP_S = 600.0  # a tenth of a low orbit: polynomials of degree 5 between such states err by kilometres
+LEAST_STEPS = 5  # six samples make a polynomial of degree 5, which CZML asks for
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,16 @@ class Orbits:
     duration_s: float
 
     def grid_s(self, step_s: float) -> NDArray[np.float64]:
-        """Instants from 0 to the end, at most `step_s` apart, evenly (T,). Raises `BadInput` for too many."""
-        if not 0.0 < step_s < float("inf"):
-            raise BadInput(f"--step {step_s}: must be a number of seconds above 0")
+        """Six or more instants from 0 to the end, at most `step_s` apart (T,). Raises `BadInput` for too many."""
+        if not 0.0 < step_s <= MOST_STEP_S:
+            raise BadInput(f"--step {step_s}: must be a number of seconds above 0, at most {MOST_STEP_S:g}")
         count = self.duration_s / step_s * len(self.ephemeris.names)
         if count > MOST_SAMPLES:
             text = (
                 f"--step {step_s:g}: {len(self.ephemeris.names)} satellites over {self.duration_s:g} s are {count:.3g}"
             )
             raise BadInput(f"{text} samples, more than {MOST_SAMPLES:.3g}; take a longer step")
-        return np.linspace(0.0, self.duration_s, max(1, ceil(self.duration_s / step_s)) + 1)
+        return np.linspace(0.0, self.duration_s, max(LEAST_STEPS, ceil(self.duration_s / step_s)) + 1)
 
 
 def read_orbits(trace: Trace, scenario: str | None = None) -> Orbits:

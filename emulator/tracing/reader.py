@@ -154,8 +154,8 @@ class Trace:
 
     @property
     def keeps_decisions(self) -> bool:
-        """Whether the scheduler's answers lie beside the log, as they do from schema 4 on."""
-        return (self.folder / DECISIONS_LOG).is_file()
+        """Whether the scheduler's answers lie beside the log, as they do from schema 4 on, or should."""
+        return (self.closed and self.header.decisions is not None) or (self.folder / DECISIONS_LOG).is_file()
 
     def decisions(
         self, from_s: float | None = None, to_s: float | None = None, about: bytes = b""
@@ -168,6 +168,8 @@ class Trace:
             raise TraceError(
                 f"{self.folder}: no {DECISIONS_LOG}: traces keep decisions from schema 4 on; record it again"
             )
+        if not (self.folder / DECISIONS_LOG).is_file():
+            raise TraceError(f"{self.folder / DECISIONS_LOG}: cannot be read: it is not there, or no file")
         decode = msgspec.json.Decoder(tuple[float, str, list[Any]]).decode
         log = Log(self.folder / DECISIONS_LOG)
         if self.closed and self.header.decisions is not None:

@@ -39,6 +39,7 @@ SAME = (
     "engine",
     "world_sha256",
 )  # of a resumed run
+_TAKEN = "another run is writing {} now; name another folder, or wait for its end"
 
 
 class Left(NamedTuple):
@@ -68,6 +69,8 @@ def refuse_taken(folder: Path, resume: bool = False) -> None:
 def _refuse_left(partial: Path, resume: bool) -> None:
     if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
         raise TraceError(f"--out: {partial} is in the way: a trace would grow there; remove it")
+    if partial.is_dir() and _being_written(partial):
+        raise TraceError(f"--out: {_TAKEN.format(partial)}")
     if partial.is_dir() and not resume and any(partial.iterdir()):
         raise TraceError(f"--out: an interrupted run has left {partial}: {_what_to_do(partial)}")
 
@@ -202,7 +205,7 @@ class TraceWriter:
         except OSError as error:
             file.close()
             self._keep = True  # it is another's
-            raise TraceError(f"--out: another run is writing {self._partial} now; name another folder") from error
+            raise TraceError(f"--out: {_TAKEN.format(self._partial)}") from error
         if self._old_header is None:
             file.truncate(0)
             return file
@@ -229,6 +232,18 @@ def _whole_blocks(log: Log) -> tuple[deque[Left], int]:
         kept.append(Left(first - 1, raw.count(b"\n"), xxh3_128_digest(raw)))
     blocks = log.index(strict=False)[: len(kept)]
     return kept, blocks[-1].offset + blocks[-1].size_bytes if blocks else 0
+
+
+def _being_written(partial: Path) -> bool:
+    """Whether a run that still lives holds the log there."""
+    if not (partial / EVENTS).is_file():  # a pipe by that name would be waited for
+        return False
+    with suppress(OSError), FileIO(partial / EVENTS) as file:
+        try:
+            _lock(file)  # let go when it is closed
+        except OSError:
+            return True
+    return False
 
 
 def _lock(file: FileIO) -> None:

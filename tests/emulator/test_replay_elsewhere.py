@@ -100,6 +100,9 @@ def test_decisions_for_other_orbits_are_forced_and_what_cannot_be_is_listed(
 def test_another_epoch_is_told(replayed: Replayed, tmp_path: Path) -> None:
     (tmp_path / "later.toml").write_text('epoch = "2025-10-04T04:14:40Z"\n' + LIVE)
     found = replayed("--level", "decisions", "--scenario", "later.toml")
+    assert not found["matches"]
+    assert main(["replay", "out"]) == 0  # exactly, by the decisions in it: round-robin would have made others
+    assert main(["replay", "out", "--policy", "round-robin"]) == 1
     assert any(
         "the epoch is 2025-10-04T04:14:40Z, the recorded run's was 2025-10-04T04:13:40Z" in n for n in found["notes"]
     )

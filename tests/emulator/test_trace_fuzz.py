@@ -286,3 +286,10 @@ def test_an_exact_replay_tells_of_damage_to_what_it_does_not_need(name: str, lab
     path.write_bytes(raw)
     with pytest.raises(TraceError, match=name.replace(".", r"\.")):
         replay(Trace(tmp_path / "run"), load("mesh", lambda: 0.0))
+
+
+def test_decisions_that_are_gone_from_a_closed_trace_are_named(put: Callable[..., Path]) -> None:
+    folder = put(**{"decisions.jsonl.gz": None})
+    for read in (Trace(folder).check_beside, lambda: replay(Trace(folder), load("mesh", lambda: 0.0))):
+        with pytest.raises(TraceError, match=r"decisions\.jsonl\.gz: cannot be read: it is not there"):
+            read()

@@ -92,9 +92,10 @@ def test_another_run_is_neither_resumed_nor_overwritten(lab, whole, tmp_path) ->
     assert not (tmp_path / "run").exists()
 
 
-def test_two_runs_do_not_write_into_one_trace(lab, tmp_path) -> None:
-    with TraceWriter(tmp_path / "run", resume=True), pytest.raises(TraceError, match="another run is writing"):
-        lab.record(tmp_path / "run", resume=True)
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_do_not_write_into_one_trace(lab, tmp_path, resume: bool) -> None:
+    with TraceWriter(tmp_path / "run"), pytest.raises(TraceError, match=r"another run is writing .* now; name another"):
+        lab.record(tmp_path / "run", resume=resume)
 
 
 def test_what_a_killed_live_run_left_is_not_said_to_be_resumable(lab, whole, tmp_path) -> None:

@@ -258,3 +258,41 @@ def test_the_twelve_real_satellites_are_the_same_from_tle_and_omm():
 def test_large_real_catalogues_are_read_whole():
     assert len(read_elements(SHARED / "oneweb_2022-09-14.tle")) == 426
     assert len(read_elements(SHARED / "starlink_2024-10-21.tle")) == 6469
+
+
+def kvn(fields: dict[str, str]) -> str:
+    return "CCSDS_OMM_VERS = 2.0\nCOMMENT = or not\n" + "".join(
+        f"{name:<20} = {value}\n" for name, value in fields.items()
+    )
+
+
+def test_keyword_value_notation_is_the_same_satellite_with_units_or_without() -> None:
+    (expected,) = read_omm(csv(OMM), "iss.csv", "csv")
+    with_units = OMM | {"MEAN_MOTION": "15.54005638 [rev/day]", "INCLINATION": "51.6414[deg]", "NORAD_CAT_ID": "25545"}
+    first, second = parse_elements("\ufeff" + (kvn(OMM) + kvn(with_units)).replace("\n", "\r\n"), "two.kvn")
+    assert first == expected
+    assert msgspec.structs.replace(second, norad_cat_id=25544) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (kvn(OMM | {"MEAN_MOTION": "15.5 [deg/s]"}), "line 10: MEAN_MOTION has the unit 'deg/s'"),
+        (kvn(OMM) + "BSTAR = 1\n", "line 24: BSTAR stands there twice"),
+        (kvn(OMM).rstrip(), "the file was cut"),
+        (kvn(OMM).replace("2.0", "9.0", 1), "line 1: OMM version '9.0'"),
+        (kvn(OMM) + "END\n", "line 24: 'END'; must be KEYWORD = value"),
+        ("CCSDS_OPM_VERS = 2.0\n", "begins with 'CCSDS_OPM_VERS = 2.0'; of CCSDS messages OMM and OEM are read"),
+        (csv(OMM).replace(",", ";"), "is no header of a CSV with commas: 'OBJECT_NAME;OBJECT_ID"),
+        (msgspec.json.encode([OMM]).decode().replace('"BSTAR"', '"BSTAR":"1","BSTAR"'), "'BSTAR' stands in one record"),
+    ],
+)  # fmt: skip
+def test_what_no_form_of_omm_may_hold_is_refused_by_name(text: str, told: str) -> None:
+    with pytest.raises(ElementsError) as caught:
+        parse_elements(text, "x.omm")
+    assert told in str(caught.value)
+
+
+def test_blanks_around_the_names_of_columns_are_no_part_of_them() -> None:
+    spaced = csv(OMM).replace(",", " , ")
+    assert parse_elements(spaced, "iss.csv") == parse_elements(csv(OMM), "iss.csv")

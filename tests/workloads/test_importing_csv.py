@@ -219,3 +219,45 @@ def test_numbers_that_only_python_would_take_are_refused(text: str) -> None:
 def test_a_number_that_its_unit_makes_infinite_is_refused(field: str, unit: str) -> None:
     with pytest.raises(WorkloadError, match=rf"{field}: '1e308' {unit} is more than a number can hold"):
         to_si(field, unit, "1e308")
+
+
+@pytest.mark.parametrize("stray_cell", ['"4', '"4" ', '"'])
+@pytest.mark.parametrize("closed_after", [3, 50, 400, None])
+def test_a_stray_quote_costs_its_own_row_and_no_other(stray_cell: str, closed_after: int | None) -> None:
+    rows = [f"{n},{n + 1},name-{n}" for n in range(500)]
+    rows[4] = f"4,{stray_cell},name-4"
+    bad = [6]  # the header is line 1
+    if closed_after is not None:
+        rows[4 + closed_after] = f'{4 + closed_after},7",name-{4 + closed_after}'
+        bad.append(6 + closed_after)
+    text = "\r\n".join(["t,size,name", *rows])
+    imported = csv_records(text, "log.csv", MAP, skip_bad=True)
+    assert [each.line for each in imported.skipped] == bad
+    assert imported.read == 500
+    kept = [n for n in range(500) if n + 2 not in bad]
+    assert [(each.id, each.raw_bytes) for each in tasks(imported)] == [(f"name-{n}", (n + 1) * 10**6) for n in kept]
+    with pytest.raises(WorkloadError, match=r"log\.csv:6: .*(quote|no CSV)"):
+        csv_records(text, "log.csv", MAP)
+
+
+def test_a_remark_over_several_lines_is_one_row_and_rows_after_it_keep_their_lines() -> None:
+    text = 't,size,remark,name\n0,1,"two\nlines, and ""more""",a\n1,x,"again\r\ntwo",b\n2,3,,c\n'
+    imported = csv_records(text, "log.csv", MAP, skip_bad=True)
+    assert [each.id for each in tasks(imported)] == ["a", "c"]
+    assert [(each.line, each.reason) for each in imported.skipped] == [(4, "raw_bytes: 'x' is no number")]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "unit", "count"),
+    [
+        ("1858-11-17T00:00:00Z", "d", "60000.5"),  # Modified Julian Date of 2023-02-25 12:00: USNO's converter
+        ("1899-12-30T00:00:00Z", "d", "44982.5"),  # the same as a spreadsheet has it
+        ("1900-01-01T00:00:00Z", "s", "3886315200"),  # NTP: RFC 868's 2208988800 s before Unix time
+        ("1970-01-01T00:00:00Z", "s", "1677326400"),
+    ],
+)
+def test_calendars_counts_are_the_instants_that_calendars_have(epoch: str, unit: str, count: str) -> None:
+    using = ColumnMap(kind="load", time=TimeColumn(column="t", unit=unit, epoch=epoch))
+    imported = csv_records(f"t\n{count}\n{float(count) + 1.0}\n", "load.csv", using)
+    assert imported.epoch == "2023-02-25T12:00:00Z"
+    assert [each.at_s for each in imported.records] == [0.0, 86_400.0 if unit == "d" else 1.0]

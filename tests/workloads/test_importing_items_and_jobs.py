@@ -129,3 +129,30 @@ def test_more_bad_rows_than_a_log_can_have_are_not_collected(monkeypatch: pytest
     monkeypatch.setattr("workloads.importing.records.MOST_SKIPPED", 20)
     with pytest.raises(WorkloadError, match=r"jobs\.swf:21: more than 20 bad rows; it is of another format"):
         swf_jobs("x\n" * 100, "jobs.swf", skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "; UnixStartTime: 1000000000\n; UnixStartTime: 1100000000\n",
+            "log.swf:2: UnixStartTime is 1100000000, and 1000",
+        ),
+        ("; UnixStartTime: -5\n", "log.swf:1: UnixStartTime is '-5'; whole seconds"),
+        ("; UnixStartTime: 1000000000 Sun\n", "log.swf:1: UnixStartTime is '1000000000 Sun'"),
+        (job(1, 0).replace("1 ", "1.5 ", 1) + "\n", "log.swf:1: field 1 is 1.5; a job's number is a whole one"),
+        (job(10**17 + 1, 0) + "\n", "log.swf:1: field 1 is 100000000000000001; a job's number"),
+    ],
+)
+def test_a_log_has_one_zero_and_jobs_have_whole_numbers(text: str, told: str) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        swf_jobs(text + job(2, 3), "log.swf")
+    assert told in str(caught.value)
+
+
+def test_a_name_that_an_item_has_twice_is_no_value_to_choose_from() -> None:
+    good, twice = json.dumps(ITEMS[0]), json.dumps(ITEMS[1]).replace('"datetime"', '"datetime": "x", "datetime"')
+    with pytest.raises(WorkloadError, match="'datetime' stands in one object twice"):
+        stac_items(twice, "items.json")
+    imported = stac_items(f"{good}\n{twice}\n", "items.ndjson", skip_bad=True)
+    assert ([each.id for each in tasks(imported)], [each.line for each in imported.skipped]) == (["late"], [2])

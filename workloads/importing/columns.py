@@ -18,18 +18,20 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
-from io import StringIO
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
 from workloads.errors import WorkloadError
+from workloads.importing.csv_lines import CsvLines
 from workloads.importing.instants import NS, Instants, iso_utc, utc_ns
 from workloads.importing.records import MOST_AT_S, Imported, LoadSample, MissionTask, Record, Rows
 from workloads.importing.units import INSTANTS, UNITS, to_si, unit_problem
 
 MOST_ROWS = 5_000_000  # a row kept costs about half a kilobyte [guess]
 MOST_SINCE_NS = MOST_AT_S * NS
+MOST_CIVIL_NS = 10_000_000_000 * NS  # 317 years: from 1858, where Modified Julian Dates begin, to after 2056
+FIRST_ORBIT_NS = utc_ns("1957-10-04T00:00:00Z")[0]  # Sputnik 1; counts from before are calendars', of whole days
 _FIELDS = {
     "tasks": [name for name in MissionTask.__struct_fields__ if name in UNITS],
     "load": [name for name in LoadSample.__struct_fields__ if name in UNITS],
@@ -88,14 +90,15 @@ def csv_records(
 ) -> Imported:
     """The rows of a CSV as tasks or samples of a load, counted from the first instant, or from the map's epoch.
 
-    Unix time (an epoch of 1970-01-01T00:00:00Z) counts no leap seconds, as `iso_utc` does not: from the first instant.
+    Unix time (an epoch of 1970-01-01T00:00:00Z) counts no leap seconds, as `iso_utc` does not, nor do calendars' counts
+    from before 1957, such as Modified Julian Dates and those of spreadsheets: their rows count from the first instant.
 
     Raises WorkloadError for a map that cannot be, columns that are missing or there twice, and bad rows.
     """
     for field, message in using.problems():
         raise WorkloadError(f"the column map: {field} {message}")
     rows = Rows(source, skip_bad)
-    lines = csv.reader(StringIO(text, newline=""), delimiter=using.delimiter, strict=True)
+    lines = CsvLines(text, using.delimiter, source)
     header = next(_filled(lines, source), (0, []))[1]
     places = _places(using, [name.strip() for name in header], source)
     instants = Instants()
@@ -103,6 +106,9 @@ def csv_records(
     made: list[Record] = []
     zero_ns = epoch_ns
     for line, row in _counted(_filled(lines, source, rows), rows):
+        if reason := lines.stray(row, len(header), places.values()):
+            rows.bad(line, reason)
+            continue
         try:
             if len(row) != len(header):
                 raise WorkloadError(f"has {len(row)} columns where the header has {len(header)}")
@@ -138,24 +144,22 @@ def _counted(filled: Iterator[tuple[int, list[str]]], rows: Rows) -> Iterator[tu
         yield line, row
 
 
-def _filled(
-    lines: Iterator[list[str]], source: str, rows: Rows | None = None
-) -> Iterator[tuple[int, list[str]]]:  # fmt: skip
+def _filled(lines: CsvLines, source: str, rows: Rows | None = None) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of every row that is not blank; a row that is no CSV is bad, or refused without `rows`."""
-    reader = cast(Any, lines)
     while True:
         try:
-            row = next(lines)
+            row = lines.row()
         except StopIteration:
             return
         except csv.Error as error:
             if rows is None:
-                raise WorkloadError(f"{source}:{reader.line_num}: is no CSV: {error}") from error
+                raise WorkloadError(f"{source}:{lines.line}: is no CSV: {error}") from error
             rows.read += 1
-            rows.bad(reader.line_num, f"is no CSV: {error}")
+            rows.bad(lines.line, f"is no CSV: {error}")
+            lines.give_back()
             continue
         if any(cell.strip() for cell in row):
-            yield reader.line_num, row
+            yield lines.line, row
 
 
 def _places(using: ColumnMap, header: list[str], source: str) -> dict[str, int]:
@@ -175,16 +179,18 @@ def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int
         return instants.read, None
     scale_ns = INSTANTS[time.unit]
     epoch_ns = utc_ns(time.epoch)[0] if time.epoch else None
+    civil = epoch_ns is not None and (epoch_ns == 0 or epoch_ns < FIRST_ORBIT_NS)
+    most_ns = MOST_CIVIL_NS if civil else MOST_SINCE_NS
 
     def read(text: str) -> int:
         if not _NUMBER.fullmatch(text):
             raise WorkloadError(f"{text[:60]!r} is no number of {time.unit}, as instants of this column are")
         since = Decimal(text) * int(scale_ns)  # decimal, so that large counts lose no digit
-        if abs(since) > MOST_SINCE_NS:
-            raise WorkloadError(f"{text[:60]!r} {time.unit} is more than 126 years from zero")
+        if abs(since) > most_ns:
+            raise WorkloadError(f"{text[:60]!r} {time.unit} is more than {317 if civil else 126} years from zero")
         return (epoch_ns or 0) + int(since.to_integral_value(ROUND_HALF_EVEN))
 
-    return read, epoch_ns or None  # 0 is Unix time: no leap second since 1970 may lie between zero and the rows
+    return read, None if civil else epoch_ns  # of civil counts no leap second may lie between zero and the rows
 
 
 def _record(using: ColumnMap, places: dict[str, int], row: list[str], at_s: float, number: int) -> Record:

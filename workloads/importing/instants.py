@@ -11,7 +11,7 @@ from workloads.errors import WorkloadError
 
 NS = 1_000_000_000
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?"
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,30}))?"
     r"(?:\s?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?",
     re.ASCII,
 )

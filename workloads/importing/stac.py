@@ -11,6 +11,7 @@ import msgspec
 
 from workloads.errors import WorkloadError
 from workloads.importing.instants import NS, iso_utc, utc_ns
+from workloads.importing.json_names import named_twice
 from workloads.importing.records import Imported, MissionTask, Rows
 
 MOST_ITEMS = 5_000_000
@@ -76,7 +77,10 @@ def _items(text: str, source: str, rows: Rows) -> list[tuple[int, Any]]:
 
 def _decoded(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
+        item = msgspec.json.decode(text)
+        if twice := named_twice(text):
+            raise msgspec.DecodeError(f"{twice[:60]!r} stands in one object twice; which one counts?")
+        return item
     except RecursionError as error:
         raise msgspec.DecodeError("it is nested too deeply to be a STAC item") from error
 

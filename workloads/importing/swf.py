@@ -15,7 +15,7 @@ from workloads.importing.records import Imported, MissionTask, Rows
 from workloads.importing.units import decimal
 
 FIELDS = 18
-_START = re.compile(r";\s*UnixStartTime:\s*(\d{1,12})\s*", re.ASCII)
+_START = re.compile(r";\s*UnixStartTime:\s*(.*)", re.ASCII | re.IGNORECASE)
 
 
 def swf_jobs(
@@ -33,8 +33,7 @@ def swf_jobs(
     for line, whole in enumerate(StringIO(text), 1):
         row = whole.strip()
         if row.startswith(";"):
-            match = _START.fullmatch(row)
-            start_s = int(match[1]) if match else start_s
+            start_s = _start_s(row, start_s, f"{source}:{line}")
         elif row:
             rows.read += 1
             try:
@@ -58,6 +57,18 @@ def swf_jobs(
     )
 
 
+def _start_s(comment: str, known: int | None, where: str) -> int | None:
+    """The zero that a comment states, else the one known; raises WorkloadError for another, or one that is none."""
+    match = _START.fullmatch(comment)
+    if match is None or not match[1]:
+        return known
+    if not re.fullmatch(r"\d{1,12}", match[1], re.ASCII):
+        raise WorkloadError(f"{where}: UnixStartTime is {match[1][:40]!r}; whole seconds since 1970, or no such line")
+    if known not in (None, int(match[1])):
+        raise WorkloadError(f"{where}: UnixStartTime is {match[1]}, and {known} above; a log has one zero")
+    return int(match[1])
+
+
 def _job(cells: list[str], ops_per_s: float | None) -> MissionTask:
     if len(cells) != FIELDS:
         raise WorkloadError(f"has {len(cells)} fields; a job has {FIELDS}")
@@ -73,6 +84,8 @@ def _job(cells: list[str], ops_per_s: float | None) -> MissionTask:
     number, submit_s, wait_s, run_s, allocated = numbers[:5]
     if number is None or submit_s is None:
         raise WorkloadError("has no job number or no submit time, fields 1 and 2")
+    if number != int(number) or number >= 1 << 53:
+        raise WorkloadError(f"field 1 is {cells[0][:40]}; a job's number is a whole one, below 2^53")
     used = allocated if allocated is not None else numbers[7]  # field 8: processors asked for
     ops = run_s * used * ops_per_s if ops_per_s is not None and run_s is not None and used is not None else None
     return MissionTask(

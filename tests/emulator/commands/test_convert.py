@@ -125,6 +125,9 @@ def test_the_same_source_gives_the_same_bytes(orbitmesh: Command, tmp_path: Path
         (("bomb.zip", "out.jsonl"), "is a zip archive; unpack it first"),
         (("latin.csv", "out.jsonl"), "no utf-8"),
         (("log.csv", "out.jsonl", "--ops-per-s", "-1"), "--ops-per-s is -1.0"),
+        (("log.csv", "out.jsonl", "--ops-per-s", "1e9"), "--ops-per-s is of a batch log's machine (swf), and this is"),
+        (("log.csv", "out.jsonl", "--step", "5"), "--start, --stop and --step are for orbits"),
+        (("gps.csv", "out.jsonl", "--columns", "gps.toml"), "do not say whether they count it; count from an epoch"),
         (("cut.jsonl", "out.csv"), "it was cut off"),
     ],
 )
@@ -138,6 +141,8 @@ def test_bad_input_is_refused_and_nothing_is_left(
         "bad.toml": MAP.replace('"A"', '"amps"'),
         "worse.toml": "[time",
         "leap.csv": f"{header}\n2016-12-31 23:59:59,1,1\n2017-01-01 00:00:01,1,1\n",  # IERS Bulletin C 52
+        "gps.csv": "t\n1400000000\n",
+        "gps.toml": 'kind = "load"\n[time]\ncolumn = "t"\nunit = "s"\nepoch = "1980-01-06T00:00:00Z"\n',
         "old.csv": f"{header}\n1901-01-01 00:00:00,1,1\n",
         "bomb.kml": '<!DOCTYPE kml [<!ENTITY a "aaaa">]><kml>&a;</kml>',
     }
@@ -169,6 +174,30 @@ def test_elements_become_an_ephemeris_of_a_span(orbitmesh: Command, tmp_path: Pa
     again = orbitmesh("convert", "fleet.oem", "fleet.xml", "--json").document
     assert (again["form"], again["figures"]) == ("ephemeris", said["figures"])
     assert len(list((tmp_path / "fleet.xml").iterdir())) == 12  # an OEM has one object
+
+
+def test_a_step_that_would_change_nothing_is_refused(
+    orbitmesh: Command, refused: Callable[..., str], catalogue: str
+) -> None:
+    span = ("--start", "2025-10-03T16:00:00Z", "--stop", "2025-10-03T16:10:00Z")
+    orbitmesh("convert", catalogue, "fleet.oem", *span)
+    assert "has no span" in refused("convert", catalogue, "fleet.json", "--step", "30")
+    assert "give --start UTC and --stop UTC" in refused("convert", "fleet.oem", "finer.oem", "--step", "30")
+    finer = orbitmesh("convert", "fleet.oem", "finer.oem", *span, "--step", "30", "--json").document
+    assert finer["figures"]["states"] >= 12 * 21  # ten minutes of half minutes, both ends
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_nothing(
+    orbitmesh: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "log.csv").write_text(AZURE)
+    monkeypatch.setattr("emulator.converting.write_records", full)
+    done = orbitmesh("convert", "log.csv", "out.jsonl", "--json")
+    assert (done.code, done.out) == (1, "")
+    assert "No space left on device (OUT out.jsonl, or standard output)" in done.err
 
 
 def test_a_bad_element_set_is_skipped_only_on_request(orbitmesh: Command, tmp_path: Path, catalogue: str) -> None:
