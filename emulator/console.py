@@ -21,6 +21,7 @@ from emulator.printable import printable as printable
 WIDTH = 120  # characters, where there is no terminal to ask
 WIDEST = 1000  # characters of a table
 
+
 class _Plain(Console):
     """Shows no control characters, wherever names come from."""
 

@@ -156,8 +156,11 @@ def own_address(endpoint: str) -> str:
 
 
 def check_free(endpoint: str) -> None:
-    """Raise WireError, as `bind` would, if a tcp endpoint cannot be bound now: taken, or no address of this host."""
+    """Raise WireError, as `bind` would, if an endpoint cannot be bound now: taken, or no address of this host."""
     parsed = parse(endpoint)
+    if parsed.transport == "ipc":
+        _refuse_taken(endpoint, parsed.where)
+        return
     family, address = _resolved(endpoint, parsed)
     with sockets.socket(family) as probe:
         probe.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)  # as libzmq does: for ports left just now

@@ -230,7 +230,7 @@ class Agent:
 
     def _offer(self, offer: Offer) -> None:
         problem = self.reception.objection(offer)
-        tag = Tag(self.welcome.node, offer.to, offer.service_from, offer.service, self.now_s())
+        tag = Tag(self.welcome.node, offer.to, offer.service_from, offer.service, self.now_s(), offer.size_bytes)
         parts = [msgspec.msgpack.encode(tag), *offer.payload]
         if not problem and not self.cargo.room_for(parts):
             problem = ("node_full", f"{self.welcome.node} holds {self.cargo.held_bytes} bytes that wait for links")

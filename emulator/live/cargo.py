@@ -14,13 +14,14 @@ FILLER_BYTES = 16 << 20  # one block of zeros, sent again and again: a frame is 
 
 
 class Tag(msgspec.Struct, frozen=True, array_like=True):
-    """The first part of a bundle's payload: who sent it to whom, and when."""
+    """The first part of a bundle's payload: who sent it to whom, when, and as how many bytes it counts for them."""
 
     source: str
     target: str
     service_from: str
     service: str
     offered_s: float
+    size_bytes: int
 
 
 tag_of = msgspec.msgpack.Decoder(Tag).decode

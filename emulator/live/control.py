@@ -13,7 +13,7 @@ from links.faulty import Faults
 from workloads.inference import Products
 from workloads.tasks import Outcome
 
-PROTOCOL = 3  # raised with every change of meaning here
+PROTOCOL = 4  # raised with every change of meaning here
 PROBE_LINK = 0  # contact number of the links over which transport is measured; real ones count from 1
 MOST_MESSAGE_BYTES = 1 << 20  # of any message but a welcome: the largest is a farewell with its counts, some kilobytes
 MOST_WELCOME_BYTES = 128 << 20  # a welcome may bring the models along

@@ -1,10 +1,10 @@
 """Brings one node's process up: connects to the coordinator, says hello, and serves until the run is over.
 
 A letter of introduction comes on standard input, whose end means that whoever started this is gone: the coordinator,
-or `orbitmesh node` on another host. One that is in order says a byte first; one that was killed does not, and leaves a
-folder behind that its nodes remove. A node on another host finds out by itself where its peers and applications reach it. Errors
-go to standard error, and the exit code says which: 0 the run ended, 1 something failed, 2 it was not let in, 3 the
-coordinator is gone, 4 the scenario has the node fail for a while, and it is to be started again.
+or `orbitmesh node` on another host. One that goes in order says a byte first; one that was killed does not, and leaves
+a folder behind that its nodes remove. A node on another host finds out by itself where its peers and applications reach
+it. Errors go to standard error, and the exit code says which: 0 the run ended, 1 something failed, 2 it was not let in,
+3 the coordinator is gone, 4 the scenario has the node fail for a while, and it is to be started again.
 """
 
 import os

@@ -16,7 +16,7 @@ from emulator import console
 from emulator.assemble import Assembled, Bar
 from emulator.clock import wall_s
 from emulator.core import Core
-from emulator.errors import BadInput
+from emulator.errors import BadInput, RunFailed
 from emulator.events import Captured
 from emulator.live import control as say
 from emulator.live.answers import Answers
@@ -26,6 +26,7 @@ from emulator.live.engine import Engine
 from emulator.live.figures import LiveFigures, check_letters
 from emulator.live.floor import measure_floor
 from emulator.live.governor import Governor
+from emulator.live.host_room import make_room
 from emulator.live.lateness import Lateness
 from emulator.live.metering import IDLE_S, READ_S, find_counter, read_j
 from emulator.live.model_transfer import by_path, by_wire
@@ -37,7 +38,7 @@ from emulator.live.roster import Member
 from emulator.live.wait import choose_spin
 from emulator.recorder import Door
 from emulator.report import quantile
-from links.endpoints import ipc_endpoint, private_folder
+from links.endpoints import check_free, ipc_endpoint, private_folder
 from links.envelope import Limits
 from workloads.measuring.energy import Found
 from workloads.runtime import onnxruntime
@@ -122,9 +123,14 @@ class Launch:
         """Run it; `keep` puts to disk what was recorded so far. Raises BadInput for what cannot be and RunFailed for
         what went wrong."""
         started_s = kept_s = wall_s()
+        members = self._members()
+        make_room(len(members), sum(not member.remote for member in members), self._infers)
+        for member in members if self.options.sockets else ():
+            if not member.remote:
+                check_free(self._door(member))
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(private_folder()))
-            crew = self.crew = Crew(self._members(), self.options, self._folder, self._welcome, self._note)
+            crew = self.crew = Crew(members, self.options, self._folder, self._welcome, self._note)
             stack.callback(self._remove_doors)
             stack.callback(crew.close)
             if self.options.remote:
@@ -245,7 +251,11 @@ class Launch:
             return
         tiles = sorted({task.tile for task in self._scenes})
         advance = bar("tiles", float(len(tiles)))
-        fill(self._folder / "tiles.f32", self.assembled.runner.bank, tiles, lambda done: advance(float(done)))
+        try:
+            fill(self._folder / "tiles.f32", self.assembled.runner.bank, tiles, lambda done: advance(float(done)))
+        except OSError as error:
+            why = f"{error.strerror}; make room, or set TMPDIR to another folder"
+            raise RunFailed(f"{len(tiles)} tiles cannot be written to {self._folder}: {why}") from error
 
     def _welcome(self, member: Member) -> say.Welcome:
         scenario = self.assembled.loaded.scenario
@@ -259,7 +269,7 @@ class Launch:
             epoch_utc=scenario.epoch,
             nodes=[node.name for node in self.assembled.world.nodes],
             ear=self._ear(member),
-            door="" if far else ipc_endpoint(self.options.sockets or str(self._folder), f"door {member.name}"),
+            door="" if far else self._door(member),
             models=self._models(far),
             products=scenario.products,
             tiles=scenario.imaging.distinct_tiles,
@@ -272,6 +282,9 @@ class Launch:
             seed=scenario.seed,
             powercap="" if far else self.options.powercap,
         )
+
+    def _door(self, member: Member) -> str:
+        return ipc_endpoint(self.options.sockets or str(self._folder), f"door {member.name}")
 
     def _models(self, far: bool) -> list[say.Model]:
         if not self._infers:

@@ -5,6 +5,7 @@ only the coordinator knows is asked there under a token.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import zmq
@@ -106,8 +107,7 @@ class Reception:
 
     def deliver(self, tag: Tag, bundle: str, arrived_s: float, payload: Sequence[Buffer]) -> bool:
         """A bundle for an application here. False, and counted by the door, if there is no room."""
-        size_bytes = sum(map(len, payload))
-        arrival = protocol.Arrival(bundle, tag.source, tag.service_from, tag.offered_s, arrived_s, size_bytes)
+        arrival = protocol.Arrival(bundle, tag.source, tag.service_from, tag.offered_s, arrived_s, tag.size_bytes)
         self.spoke = True
         return self._door.deliver(tag.service, arrival, tuple(memoryview(part) for part in payload))
 
@@ -132,8 +132,14 @@ class Reception:
         return counts | {"application_bytes": self._door.held_bytes, "pending": len(self._pending)}
 
     def close(self, reason: str) -> None:
-        """Tell all applications, and close the door."""
+        """Tell all applications, and close the door.
+
+        A socket's file that nobody is behind would keep programs waiting. Until it is closed nobody else can bind
+        there: the file that goes is this door's.
+        """
         self._door.close(reason)
+        if self.endpoint.startswith("ipc://"):
+            Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
         self._socket.close(linger=200)
 
     def _greeting(self) -> protocol.Welcome:

@@ -15,6 +15,7 @@ import pytest
 from emulator.cli import main
 from emulator.errors import BadInput
 from emulator.schedulers.orbit import onboard
+from links.endpoints import ipc_endpoint
 
 
 @pytest.fixture
@@ -161,6 +162,22 @@ def test_a_port_that_is_taken_is_refused(folder: Path, capfd: pytest.CaptureFixt
         assert main([*command, "--out", "trace"]) == 2
     assert f"{endpoint!r} cannot be bound: it is taken by another program" in capfd.readouterr().err
     assert listing(folder) == ["stage.toml"]
+
+
+def test_a_folder_of_sockets_that_another_run_has_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="om-", dir="/tmp") as doors, sockets.socket(sockets.AF_UNIX) as other:
+        other.bind(ipc_endpoint(doors, "door E").removeprefix("ipc://"))
+        other.listen()
+        assert main(["live", "stage.toml", "--no-table", "--sockets", doors]) == 2
+    assert "cannot be bound: it is taken by another program" in capfd.readouterr().err
+
+
+def test_a_run_that_may_not_open_enough_files_is_refused(folder: Path) -> None:
+    script = "import resource as r, sys; from emulator.cli import main; r.setrlimit(r.RLIMIT_NOFILE, (48, 48)); "
+    command = [sys.executable, "-c", script + "sys.exit(main(['live', 'stage.toml', '--no-table']))"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "3 nodes needs 76 open files, and this user may have 48" in done.stderr
 
 
 def test_a_full_disk_fails_the_run_and_leaves_nothing(

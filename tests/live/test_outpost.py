@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +16,18 @@ import zmq
 from emulator.cli import main
 from emulator.live import control as say
 from emulator.live import outpost as module
-from emulator.live.join import Introduction
+from emulator.live.join import Introduction, placed
 from emulator.live.options import LiveOptions
 from emulator.live.outpost import MOST_DEATHS, Outpost
-from links.endpoints import private_folder
+from links.endpoints import FILE_NAME_BYTES, IPC_PATH_BYTES, private_folder
 from links.keys import generate, save
+from workloads.inference import Products
 
 PATIENCE_MS = 60_000
+WELCOME = say.Welcome(
+    node="SCS-01 A", epoch=1, run=b"", scenario="", scenario_sha256="", epoch_utc="", nodes=[], ear="", door="",
+    models=[], products=Products(), tiles=1, spin_s=0.0, held_bytes=0,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -118,7 +125,30 @@ def test_a_process_that_is_killed_is_started_again_but_not_for_ever(
     assert capfd.readouterr().err.count("was killed by signal 9") == MOST_DEATHS + 1
 
 
-@pytest.mark.parametrize("answer", [b"\xc1", say.encode(say.Finish()), say.encode(say.Unwelcome("go away"))])
+def test_nodes_of_an_outpost_that_is_killed_remove_its_folder(coordinator: "zmq.Socket[bytes]", tmp_path: Path) -> None:
+    endpoint = coordinator.get_string(zmq.LAST_ENDPOINT)
+    script = "import sys; from emulator.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "node", "--join", endpoint, "--count", "2"]
+    with tempfile.TemporaryDirectory(prefix="om-", dir="/tmp") as folder:
+        process = subprocess.Popen(command, env=os.environ | {"TMPDIR": folder}, stderr=subprocess.PIPE)
+        with process:
+            greeted(coordinator)
+            greeted(coordinator)
+            assert os.listdir(folder)
+            process.kill()
+            process.stderr.read()  # until its nodes have gone too
+        assert os.listdir(folder) == []
+
+
+def test_sockets_of_applications_fit_where_the_folder_does(coordinator: "zmq.Socket[bytes]") -> None:
+    with tempfile.TemporaryDirectory(prefix="om-", dir="/tmp") as short:
+        longest = IPC_PATH_BYTES - FILE_NAME_BYTES - 1 - len("/om-12345678")
+        folder = os.path.join(short, "x" * (longest - len(short) - 1))
+        introduction = Introduction(coordinator.get_string(zmq.LAST_ENDPOINT), folder=f"{folder}/om-12345678")
+        assert placed(WELCOME, introduction).door.startswith(f"ipc://{folder}/om-12345678/door")
+
+
+@pytest.mark.parametrize("answer", [b"\xc1", say.encode(say.Finish()), say.encode(say.Unwelcome("go\x1b[2J away"))])
 def test_a_coordinator_that_says_something_else_is_told_of(coordinator: "zmq.Socket[bytes]", answer: bytes) -> None:
     endpoint = coordinator.get_string(zmq.LAST_ENDPOINT)
     process = subprocess.Popen([*module.COMMAND], stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
@@ -130,5 +160,6 @@ def test_a_coordinator_that_says_something_else_is_told_of(coordinator: "zmq.Soc
         errors = process.stderr.read().decode()
     assert process.returncode == 2
     assert errors.startswith("A cannot take part: ")
-    assert any(part in errors for part in ("is it another version?", ": another version?", "go away"))
+    assert any(part in errors for part in ("is it another version?", ": another version?", "go\ufffd[2J away"))
+    assert "\x1b" not in errors  # nothing that the other side says steers this side's terminal
     assert "Traceback" not in errors

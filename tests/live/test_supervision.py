@@ -255,11 +255,11 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 class Command:
     """`orbitmesh live` in a process of its own, for a minute unless it is ended."""
 
-    def __init__(self, stage: Any, folder: Path) -> None:
+    def __init__(self, stage: Any, folder: Path, *options: str) -> None:
         (folder / "stage.toml").write_text(stage.scenario("AB", "G", duration_s=60.0))
         self.stage, self.folder = stage, folder
         arguments = ["live", "stage.toml", "--no-table", "--late-budget", "3600", "--spin", "0", "--out", "trace"]
-        arguments += ["--app", "A=touch started", "--app", "B=sleep 60"]
+        arguments += ["--app", "A=touch started", "--app", "B=sleep 60", *options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "emulator.cli", *arguments], cwd=folder, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
@@ -303,17 +303,17 @@ def test_an_interrupt_leaves_nothing(stage: Any, temporary: Path, tmp_path: Path
     assert not [path for path in tmp_path.iterdir() if path.name not in ("stage.toml", "started", "om")]
 
 
-def test_nodes_end_by_themselves_when_the_coordinator_is_killed(stage: Any, temporary: Path, tmp_path: Path) -> None:
-    command = Command(stage, tmp_path)
+def test_nothing_outlasts_a_coordinator_that_is_killed(stage: Any, temporary: Path, tmp_path: Path) -> None:
+    command = Command(stage, tmp_path, "--sockets", "doors")
     command.wait_for_the_beginning()
     nodes = [pid for pid in command.nodes if b"emulator.live.join" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(nodes) == 3
-    others = [pid for pid in command.nodes if pid not in nodes]
+    assert set(command.nodes) > set(nodes)  # with the program that is to sleep for a minute
+    assert len(list((tmp_path / "doors").iterdir())) == 3
     command.process.kill()
-    stage.until(lambda: not stage.alive(nodes))
-    for pid in others:  # programs of others end by themselves or not at all
-        os.kill(pid, signal.SIGKILL)
+    stage.until(lambda: not stage.alive(command.nodes))
     assert command.end()[0] == -signal.SIGKILL
+    assert list(temporary.iterdir()) == list((tmp_path / "doors").iterdir()) == []
     assert not (tmp_path / "trace").exists()
 
 

@@ -25,13 +25,17 @@ class Tiles(Protocol):
 
 
 def fill(path: Path, bank: TileBank, numbers: Iterable[int], progress: Callable[[int], None]) -> None:
-    """Write the tiles `numbers` of a bank; `progress` hears how many are done."""
-    shape = (len(bank), len(BANDS), bank.size_px, bank.size_px)
-    rows = np.memmap(path, dtype="<f4", mode="w+", shape=shape)
-    for done, number in enumerate(numbers, 1):
-        rows[number] = bank.tile(number).bands
-        progress(done)
-    rows.flush()
+    """Write the tiles `numbers` of a bank; `progress` hears how many are done. Raises OSError where there is no room.
+
+    Written, not mapped: a page of a mapped file that finds no room on the disk ends the process by SIGBUS.
+    """
+    row_bytes = 4 * len(BANDS) * bank.size_px**2
+    with path.open("wb") as file:
+        file.truncate(len(bank) * row_bytes)
+        for done, number in enumerate(numbers, 1):
+            file.seek(number * row_bytes)
+            file.write(bank.tile(number).bands.astype("<f4").tobytes())
+            progress(done)
 
 
 class Shelf:
