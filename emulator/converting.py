@@ -16,10 +16,12 @@ from emulator.errors import BadInput, ScenarioError
 from emulator.folders import there
 from emulator.layers import Layer, parsed
 from nodes.ephemerides import digest as listing_digest
+from nodes.ephemerides.times import ccsds_instant, utc_text
 from nodes.epoch import Epoch
 from nodes.errors import NodeError
 from workloads.errors import WorkloadError
 from workloads.importing.columns import ColumnMap, csv_records
+from workloads.importing.guarded_xml import text_of
 from workloads.importing.instants import NS, iso_utc, utc_ns
 from workloads.importing.records import BadRow, Imported, LoadSample, MissionTask
 from workloads.importing.request_log import azure_log, burstiness, is_azure
@@ -92,7 +94,7 @@ def convert(wanted: Conversion) -> Converted:
         raise BadInput(f"OUT {wanted.target[:200]}: its folder is not there; make it first")
     data = b"" if source.is_dir() else read_bytes(source)
     digest = hashlib.sha256(data).hexdigest() if data else listing_digest(source)
-    start = data[:4096].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    start = _start(data)
     if wanted.form == ORBITS or (not wanted.form and not wanted.columns and holds_orbits(source, start)):
         return _orbits(wanted, digest)
     if target.suffix.lower() not in TARGETS or wanted.to:
@@ -103,7 +105,7 @@ def convert(wanted: Conversion) -> Converted:
     imported = _read(source, wanted)
     if wanted.ops_per_s is not None and imported.form != "swf":
         raise BadInput(f"--ops-per-s is of a batch log's machine (swf), and this is {imported.form}")
-    _refuse_leap(imported, source)
+    imported = _in_utc(imported, source)
     try:
         write_records(target, imported, source.name, digest)
     except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
@@ -143,6 +145,13 @@ def _orbits(wanted: Conversion, digest: str) -> Converted:
         attribution="",
         notes=report.notes,
     )
+
+
+def _start(data: bytes) -> str:
+    try:
+        return text_of(data[:4096], "replace").lstrip("\ufeff \t\r\n")
+    except LookupError:  # its own reader names it
+        return data[:4096].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
 
 
 def form_of(path: Path, text: str) -> str:
@@ -200,6 +209,19 @@ def column_map(path: Path) -> ColumnMap:
     return using
 
 
+def _in_utc(imported: Imported, source: Path) -> Imported:
+    """The same with its epoch in UTC. Raises `BadInput` as `_refuse_leap`."""
+    if imported.scale == "UTC" or imported.epoch is None:
+        _refuse_leap(imported, source)
+        return imported
+    try:
+        zero = utc_text(ccsds_instant(imported.epoch, imported.scale))
+    except NodeError as error:
+        raise BadInput(f"{source.name[:200]}: its first instant: {error}; is the zero of its times right?") from error
+    epoch, note = zero.rstrip("0").rstrip(".") + "Z", f"{imported.scale} became UTC by the table of leap seconds"
+    return msgspec.structs.replace(imported, scale="UTC", epoch=epoch, notes=(*imported.notes, note))
+
+
 def _refuse_leap(imported: Imported, source: Path) -> None:
     """Raise `BadInput` where days of 86,400 s are not what elapsed, or the epoch is none that orbits can have."""
     if imported.epoch is None or not imported.records:
@@ -214,8 +236,8 @@ def _refuse_leap(imported: Imported, source: Path) -> None:
         text = f"a leap second lies between {imported.epoch} and its last row"
         if imported.records[0].at_s == 0.0:
             raise BadInput(f"{source.name[:200]}: {text}; split it there")
-        counted = "and the numbers do not say whether they count it; count from an epoch after it, such as 2017-01-01"
-        raise BadInput(f"{source.name[:200]}: {text}, {counted}T00:00:00Z")
+        counted = "and nothing says whether the numbers count it; name their time.scale, such as GPS, in the map, or"
+        raise BadInput(f"{source.name[:200]}: {text}, {counted} count from an epoch after it: 2017-01-01T00:00:00Z")
 
 
 def _later(epoch: str, after_s: float) -> str:

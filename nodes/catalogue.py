@@ -9,6 +9,7 @@ from nodes.elements import Elements
 from nodes.errors import ElementsError
 from nodes.omm import read_omm
 from nodes.tle import read_tle
+from workloads.importing.guarded_xml import text_of
 from workloads.importing.records import BadRow
 
 MAX_BYTES = 64_000_000  # a day's whole public catalogue is 5 MB as TLE and 20 MB as JSON
@@ -17,8 +18,8 @@ MAX_BYTES = 64_000_000  # a day's whole public catalogue is 5 MB as TLE and 20 M
 def read_elements(path: Path | str, skipped: list[BadRow] | None = None) -> list[Elements]:
     """The satellites of a file, in its order; with `skipped`, bad element sets are appended there instead of refused.
 
-    Raises ElementsError where the file cannot be read, is larger than 64 MB, is no UTF-8 text, or as `read_tle` and
-    `read_omm` do.
+    Raises ElementsError where the file cannot be read, is larger than 64 MB, is no UTF-8 text nor XML that declares
+    another encoding, or as `read_tle` and `read_omm` do.
     """
     file = Path(path)
     try:
@@ -26,11 +27,14 @@ def read_elements(path: Path | str, skipped: list[BadRow] | None = None) -> list
             raise ElementsError(f"{file}: cannot be read: is a folder, a pipe or a device")
         if file.stat().st_size > MAX_BYTES:
             raise ElementsError(f"{file}: {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
-        text = file.read_bytes().decode("utf-8-sig")
+        text = text_of(file.read_bytes())
     except OSError as error:
         raise ElementsError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise ElementsError(f"{file}: no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+        where = f"byte {error.start} is {error.object[error.start]:#04x}"
+        raise ElementsError(f"{file}: no {error.encoding.upper()} text: {where}") from None
+    except LookupError as error:
+        raise ElementsError(f"{file}: {error}; write it as UTF-8") from None
     return parse_elements(text, str(file), skipped)
 
 

@@ -14,6 +14,7 @@ UNITS = {  # CCSDS 502.0-B-3, table 4-3
     "MEAN_MOTION": "rev/day", "INCLINATION": "deg", "RA_OF_ASC_NODE": "deg", "ARG_OF_PERICENTER": "deg",
     "MEAN_ANOMALY": "deg", "BSTAR": "1/ER", "MEAN_MOTION_DOT": "rev/day**2", "MEAN_MOTION_DDOT": "rev/day**3",
 }  # fmt: skip
+BESIDE = frozenset({"aem", "apm", "acm", "cdm", "tdm", "rdm"})  # what else an ndm may hold, none an orbit to fly
 REPEATED = ("COMMENT", "USER_DEFINED")  # what may stand in a segment more than once
 
 
@@ -42,7 +43,10 @@ class _Reader:
         if self._leaf:
             self._leaf[-1] = False
         self._leaf.append(True)
-        if name == "segment":
+        if path[:-1] == ["ndm"] and name in ("oem", "opm", "ocm"):
+            text = f"holds <{name}> beside or before <omm>, and the two are different orbits"
+            raise ElementsError(f"{self.where(line)}: {text}; give each a file of its own")
+        if name == "segment" and not BESIDE.intersection(path):
             self._fields = {}
         if name in UNITS and attributes.get("units", UNITS[name]) != UNITS[name]:
             said = attributes["units"][:20]

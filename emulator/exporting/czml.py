@@ -91,10 +91,10 @@ def export_czml(
         _stations(stream, orbits, clock, outages)
         with damage(trace):
             links = _links(stream, trace, clock, outages)
-            _tasks(stream, orbits, clock, shown.tasks)
+            tasks_shown = _tasks(stream, orbits, clock, shown.tasks)
         stream.write("\n]\n")
     counts = {"satellites": satellites, "stations": len(orbits.stations), "links": links}
-    return counts | {"tasks_shown": len(shown.tasks), "tasks": shown.count}
+    return counts | {"tasks_shown": tasks_shown, "tasks": shown.count}
 
 
 def _document(trace: Trace, clock: Clock) -> Packet:
@@ -190,8 +190,12 @@ def _links(stream: IO[str], trace: Trace, clock: Clock, outages: dict[str, list[
     return count
 
 
-def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord]) -> None:
-    """A point on the ground for each task, below the satellite that captured it, until its end."""
+def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord]) -> int:
+    """A point on the ground for each task, below the satellite that captured it, until its end; how many there are.
+
+    One that ends when it begins, such as a capture of a node that has failed, has no time to be shown in.
+    """
+    count = 0
     rows = {name: row for row, name in enumerate(orbits.ephemeris.names)}
     for record in shown:
         task = record.task
@@ -217,3 +221,5 @@ def _tasks(stream: IO[str], orbits: Orbits, clock: Clock, shown: list[TaskRecord
             "point": {"pixelSize": 4, "color": {"rgba": TASKS.get(record.how, PENDING)}},
         }
         put(stream, packet)
+        count += 1
+    return count

@@ -64,12 +64,17 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def difference(left: Trace, right: Trace) -> Difference:
     """Compare two traces. Raises `TraceError` where one is damaged."""
     first = first_difference(left, right)
-    decision = first_decision(left, right) if first is not None else None
+    asked = first is not None or left.header.policy != right.header.policy
+    decision = first_decision(left, right) if asked else None
     ours, theirs = (_tasks(trace) if first is not None else iter(()) for trace in (left, right))
     fared = Fared(ours, theirs)
     both = left.closed and right.closed
     figures = _changes(_figures(left), _figures(right)) if both else []
     setup, notes = _setup_changes(left, right)
+    for trace in (left, right):
+        if made := trace.header.replay_of:
+            told = ", ".join(f"{name} {value[:80]}" for name, value in made.items())
+            notes.append(f"{trace.folder} is a replay: {told}")
     notes += [
         f"{trace.folder}: {trace.missing or 'was never closed'}; it has no figures yet"
         for trace in (left, right)

@@ -25,6 +25,7 @@ from emulator.tracing.records import Clouds
 from emulator.tracing.words import sentence
 
 ENDS = "one trace ends here"
+LASTS = ("scenario.duration_s", "world.settings.duration_s")
 _GIVEN = Captured | Offered | ContactOpened | ContactClosed | NodeFailed | NodeRecovered | SunRose | SunSet
 
 
@@ -74,15 +75,26 @@ def first_decision(left: Trace, right: Trace) -> FirstDecision | None:
 def reasons(first: FirstDifference | None, decision: FirstDecision | None, setup: list[str]) -> list[str]:
     """Why two runs part, as far as what they hold says it."""
     if first is None:
-        return []
-    if first.what == ENDS:
-        return ["they are alike as far as both go; one was cut off, or ended earlier"]
+        return [] if decision is None else ["the scheduler's answers differ, and the same came of them"]
     found = []
+    if any(name in LASTS for name in setup):
+        found.append("one lasts longer: what is planned, captured and sent beyond the end of the other is its alone")
+    if first.what == ENDS:
+        return [*found, "they are alike as far as both go; one was cut off, or ended earlier"]
+    if "engine" in setup:
+        found.append("one ran live: what happened there came when it came, late or lost as it was")
+    before = [
+        name for name in setup if name.partition(".")[0].partition("[")[0] in ("scenario", "seed", "epoch", "elements")
+    ]
+    world = [name for name in setup if name.startswith("world.")]
+    alone = bool(found) and set(setup) <= {*LASTS, "engine", "scenario_sha256", "world_sha256"}
     decided = decision is not None and (first.at_s is None or decision.at_s <= first.at_s)
     if first.given:
         found.append("they were not told the same: captures, contacts, sunlight or faults differ from there on")
     elif decided:
         found.append("the scheduler decided otherwise, or was asked otherwise, by then")
+    elif alone:
+        pass  # what was found explains it
     elif decision is not None:
         found.append("the scheduler had decided alike until then: physics, hardware, or inference differ")
     else:
@@ -91,12 +103,8 @@ def reasons(first: FirstDifference | None, decision: FirstDecision | None, setup
         )
     if "policy" in setup:
         found.append("another scheduler ran")
-    before = [
-        name for name in setup if name.partition(".")[0].partition("[")[0] in ("scenario", "seed", "epoch", "elements")
-    ]
     if before:
         found.append(f"another scenario or seed: {', '.join(before[:6])}{', ...' if len(before) > 6 else ''}")
-    world = [name for name in setup if name.startswith("world.")]
     if world and not before:
         found.append(f"other processors or settings: {', '.join(world[:6])}{', ...' if len(world) > 6 else ''}")
     if not setup:

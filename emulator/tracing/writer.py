@@ -80,6 +80,8 @@ def _what_to_do(partial: Path) -> str:
         header = _left_header(partial)
         if header is not None and header.engine == "live":
             return "a live run cannot be resumed; move the folder (report and replay open it) or remove it"
+        if header is not None and header.replay_of:
+            return "a replay cannot be resumed; remove the folder, and replay anew"
     return "--resume goes on with it, removing the folder forgets it"
 
 

@@ -26,6 +26,8 @@ def read_oem_xml(text: str, source: str, assume: Interpolation | None = None) ->
     """The objects of an OEM in XML, in its order; arguments and errors as `nodes.ephemerides.oem.read_oem`."""
     reader = _Reader(source)
     read_xml(text, reader, LIMITS)
+    for block in reader.blocks:
+        block.notes |= reader.passed_over
     return orbits(reader.blocks, source, assume)
 
 
@@ -36,6 +38,7 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self.source, self.blocks = source, list[Block]()
+        self.passed_over = set[str]()  # in words, what else a combined message holds
         self._state: dict[str, str] = {}
         self._line = 1
 
@@ -53,13 +56,18 @@ class _Reader:
                 self._require_version(name, attributes)
             case ["ndm", "oem"]:
                 self._require_version(name, attributes)
+            case ["ndm", ("omm" | "opm" | "ocm")]:
+                text = f"holds <{name}> beside or before <oem>, and the two are different orbits"
+                raise EphemerisError(f"{self._where}: {text}; give each a file of its own")
+            case ["ndm", ("aem" | "apm" | "acm" | "cdm" | "tdm" | "rdm")]:
+                self.passed_over.add(f"the {name.upper()} beside it is passed over")
             case [_]:
                 raise EphemerisError(f"{self._where}: begins with <{name[:40]}>; an OEM with <oem> or <ndm>")
             case [*_, "oem", "body", "segment"]:
                 self.blocks.append(Block(self._where))
-            case [*_, "segment", "data", "stateVector"]:
+            case [*_, "oem", "body", "segment", "data", "stateVector"]:
                 self._state = {}
-            case [*_, "data", "covarianceMatrix"]:
+            case [*_, "oem", "body", "segment", "data", "covarianceMatrix"]:
                 self._block.notes.add(COVARIANCE_NOTE)
         if name in AXES and attributes.get("units", AXES[name]) != AXES[name]:
             raise EphemerisError(
@@ -69,15 +77,15 @@ class _Reader:
     def end(self, path: list[str], value: str, line: int) -> None:
         self._line = line
         match path:
-            case [*_, "segment", "metadata", "COMMENT"]:
+            case [*_, "oem", "body", "segment", "metadata", "COMMENT"]:
                 pass
-            case [*_, "segment", "metadata", keyword]:
+            case [*_, "oem", "body", "segment", "metadata", keyword]:
                 add_meta(self._block, keyword, value, self._where)
-            case [*_, "data", "stateVector", keyword]:
+            case [*_, "oem", "body", "segment", "data", "stateVector", keyword]:
                 if keyword in self._state:
                     raise EphemerisError(f"{self._where}: {keyword[:40]} stands there twice")
                 self._state[keyword] = value
-            case [*_, "data", "stateVector"]:
+            case [*_, "oem", "body", "segment", "data", "stateVector"]:
                 self._add_row()
 
     @property

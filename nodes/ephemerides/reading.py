@@ -3,6 +3,7 @@
 The content decides, not the file's name.
 """
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from nodes.ephemerides.oem_xml import read_oem_xml
 from nodes.ephemerides.stk import read_stk
 from nodes.ephemerides.tables import TabulatedOrbit
 from nodes.errors import EphemerisError
+from workloads.importing.guarded_xml import text_of
 
 MAX_BYTES = 64_000_000  # 64 MB: one satellite every 10 s for two months
 MAX_FILES = 5000  # of a folder; more satellites than that are another tool's work [guess]
 MAX_FOLDER_BYTES = 4_000_000_000  # 5,000 satellites every minute for four days; 56 of 140 bytes a state are held
 SUFFIXES = (".oem", ".xml", ".e")
+START = 4096  # of a file, bytes or characters, in which it says what it is
+_COMBINED = re.compile(r"<(?:[\w.-]+:)?ndm[\s>]")
+_OEM = re.compile(r"<(?:[\w.-]+:)?oem[\s>]")
 
 
 def is_ephemeris(path: Path | str) -> bool:
@@ -26,8 +31,11 @@ def is_ephemeris(path: Path | str) -> bool:
         if not file.is_file():  # not a pipe, which would be waited for without end
             return file.is_dir()
         with file.open("rb") as stream:
-            return _form(stream.read(4096).decode("utf-8", "replace")) != ""
-    except OSError:
+            data = stream.read(START)
+            if _COMBINED.search(text_of(data, "replace")):  # an OEM may come after other messages
+                data += stream.read(MAX_BYTES)
+            return _form(text_of(data, "replace")) != ""
+    except (OSError, LookupError):
         return False
 
 
@@ -61,7 +69,7 @@ def digest(path: Path | str) -> str:
 
 def parse(text: str, source: str, name: str, assume: Interpolation | None = None) -> list[TabulatedOrbit]:
     """The orbits of a text, its form told from its beginning; `name` is for a satellite without one."""
-    match _form(text[:4096]):
+    match _form(text):
         case "stk":
             return read_stk(text, source, name, assume)
         case "xml":
@@ -100,20 +108,23 @@ def _bytes(file: Path) -> bytes:
 
 def _read_file(file: Path, assume: Interpolation | None) -> list[TabulatedOrbit]:
     try:
-        text = _bytes(file).decode("utf-8-sig")
+        text = text_of(_bytes(file))
     except OSError as error:
         raise EphemerisError(f"{file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise EphemerisError(f"{file}: no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+        where = f"byte {error.start} is {error.object[error.start]:#04x}"
+        raise EphemerisError(f"{file}: no {error.encoding.upper()} text: {where}") from None
+    except LookupError as error:
+        raise EphemerisError(f"{file}: {error}; write it as UTF-8") from None
     return parse(text, str(file), file.stem, assume)
 
 
 def _form(start: str) -> str:
-    text = start.lstrip("\ufeff \t\r\n")
+    text = start[:START].lstrip("\ufeff \t\r\n")
     if text.startswith("CCSDS_OEM_VERS"):
         return "kvn"
     if text.startswith("<"):
-        return "xml" if "<oem" in text or ":oem" in text else ""
+        return "xml" if _OEM.search(start if _COMBINED.search(text) else text) else ""
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             return "stk" if line.strip().lower().startswith("stk.v.") else ""

@@ -16,6 +16,7 @@ from emulator.report import summarise
 from emulator.trace import SCHEMA, Header, Trace, TraceWriter
 from emulator.tracing import differences
 from emulator.tracing.differences import MOST_LISTED, difference
+from emulator.tracing.parting import ENDS, FirstDifference, reasons
 from emulator.tracing.parts import footer_of
 from emulator.virtual import run
 
@@ -75,6 +76,22 @@ def test_another_decision_is_the_first_difference_and_the_reason(lab, kept) -> N
     assert "00" not in changed  # it was down before
     assert found.tasks_by_field["ran_on"] == 1
     assert found.tasks_changed == len(changed)
+
+
+def test_other_answers_of_which_the_same_came_are_told(kept) -> None:
+    def onboard(view: Any) -> Any:
+        yield from (Assign(task.id, "B", relay=False) for task in view.waiting)
+
+    def over_the_mesh(view: Any) -> Any:
+        yield from (Assign(task.id, "B") for task in view.waiting)
+
+    found = difference(kept("one", onboard, 1), kept("two", over_the_mesh, 1, policy="other"))
+    assert found.first is None
+    assert found.same
+    assert found.why == ["the scheduler's answers differ, and the same came of them"]
+    assert found.decision is not None
+    assert found.decision.left is not None
+    assert found.decision.left.endswith("00 is inferred on B (by its own radio)")
 
 
 def test_slower_physics_is_told_from_other_decisions(kept) -> None:
@@ -146,3 +163,26 @@ def test_a_trace_that_was_cut_before_its_first_line(kept, tmp_path) -> None:
     assert (found.first.line, found.first.right, found.only_left) == (1, None, 4)
     with pytest.raises(TraceError, match="no header"):
         difference(whole, Trace(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("setup", "what", "says"),
+    [
+        (
+            ["scenario_sha256", "scenario.duration_s"],
+            "another order",
+            ["one lasts longer", "another scenario or seed: sc"],
+        ),
+        (["world.settings.duration_s"], ENDS, ["one lasts longer", "they are alike as far as both go"]),
+        (["engine"], "another fact", ["one ran live"]),
+        (
+            ["scenario.duration_s", "scenario.seed"],
+            "another fact",
+            ["one lasts longer", "the scheduler's answers", "anoth"],
+        ),
+    ],
+)
+def test_another_duration_or_engine_is_named_before_physics(setup: list[str], what: str, says: list[str]) -> None:
+    first = FirstDifference(line=3, at_s=1.0, what=what, left="x", right="y", given=False)
+    found = reasons(first, None, setup)
+    assert [told.startswith(said) for told, said in zip(found, says, strict=True)] == [True] * len(says), found

@@ -38,6 +38,10 @@ distinct_tiles = 2
 node = "SCS-01 A"
 at_s = 3000.0
 recovers_s = 3500.0
+[[faults]]
+node = "SCS-01 E"
+at_s = 70.0
+recovers_s = 80.0
 """
 TWO_MILLIMETRES = 0.002  # positions are rounded to a millimetre, three of them
 TWO_CENTIMETRES = 0.02  # Lagrange of degree 5 at 60 s
@@ -111,6 +115,12 @@ def test_between_samples_the_named_interpolation_is_within_two_centimetres(flown
     found_m = np.einsum("ti,tik->tk", weights, window[:, :, 1:])
     true_m = flown[2]["SCS-01 A"].at(flown[1].epoch.skyfield(times_s)).position.m.T
     assert np.linalg.norm(found_m - true_m, axis=1).max() < TWO_CENTIMETRES
+
+
+def test_tasks_that_are_shown_are_counted_as_they_are(flown, tmp_path):
+    counts = export_czml(flown[0], tmp_path / "t.czml", flown[1], most_tasks=100_000)
+    shown = [each for each in json.loads((tmp_path / "t.czml").read_text()) if each["id"].startswith("task/")]
+    assert counts["tasks_shown"] == len(shown) < counts["tasks"]  # SCS-01 E, failed, loses some at once
 
 
 def test_czml_holds_together(flown, tmp_path):

@@ -98,11 +98,20 @@ def test_two_runs_do_not_write_into_one_trace(lab, tmp_path, resume: bool) -> No
         lab.record(tmp_path / "run", resume=resume)
 
 
-def test_what_a_killed_live_run_left_is_not_said_to_be_resumable(lab, whole, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ({"engine": "live"}, r"a live run cannot be resumed; move the folder"),
+        ({"replay_of": {"level": "inputs"}}, r"a replay cannot be resumed; remove the folder"),
+    ],
+)
+def test_what_was_left_is_not_said_to_be_resumable_where_it_is_not(
+    lab, whole, tmp_path, what: dict[str, object], told: str
+) -> None:
     killed(whole, tmp_path / "run", 1000, 0)
     path = partial_of(tmp_path / "run") / "header.json"
-    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | {"engine": "live"}))
-    with pytest.raises(TraceError, match=r"a live run cannot be resumed; move the folder"):
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | what))
+    with pytest.raises(TraceError, match=told):
         lab.record(tmp_path / "run")
 
 

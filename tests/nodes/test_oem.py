@@ -467,3 +467,56 @@ def test_a_folder_of_too_many_too_much_or_nothing_is_refused_before_any_is_read(
         (tmp_path / f"{number:04d}.e").touch()
     with pytest.raises(EphemerisError, match=r"5064 files of .*; must be 1 to 5000"):
         ask(tmp_path)
+
+
+def declared(encoding: str, text: str) -> bytes:
+    """An XML document in an encoding that it declares, as an editor of another platform saves it."""
+    return text.replace('version="1.0"', f'version="1.0" encoding="{encoding}"', 1).encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "ISO-8859-1", "windows-1252", "utf-8-sig"])
+def test_xml_may_be_in_the_encoding_that_it_declares(tmp_path, encoding):
+    text = xml(oem(OBJECT_NAME="MÜNCHEN"))
+    (tmp_path / "a.xml").write_bytes(declared(encoding, text))
+    assert is_ephemeris(tmp_path / "a.xml")
+    (made,) = read(tmp_path / "a.xml")
+    assert made.name == "MÜNCHEN"
+    assert np.array_equal(made.segments[0].positions, parse(text, "here", "a")[0].segments[0].positions)
+
+
+def test_another_encoding_than_declared_is_named(tmp_path):
+    text = xml(oem(OBJECT_NAME="MÜNCHEN"))
+    (tmp_path / "a.xml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(EphemerisError, match=r"a\.xml: no UTF-8 text: byte \d+ is 0xdc"):
+        read(tmp_path / "a.xml")
+    (tmp_path / "b.xml").write_bytes(text.replace('"1.0"?', '"1.0" encoding="ISO-8859-99"?', 1).encode())
+    with pytest.raises(EphemerisError, match="unknown encoding: ISO-8859-99; write it as UTF-8"):
+        read(tmp_path / "b.xml")
+
+
+def combined(*messages: str) -> str:
+    return "<ndm>\n" + "".join(each.replace('<?xml version="1.0"?>', "") for each in messages) + "</ndm>\n"
+
+
+AEM = '<aem id="CCSDS_AEM_VERS" version="1.0"><body><segment><metadata><OBJECT_NAME>CIRCLE</OBJECT_NAME></metadata>'
+AEM += "<data><attitudeState><Q1>0</Q1></attitudeState></data></segment></body></aem>\n"
+
+
+@pytest.mark.parametrize("many", [1, 60])
+def test_a_combined_message_is_an_ephemeris_wherever_it_stands_in_it(tmp_path, many):
+    (tmp_path / "a.xml").write_text(combined(*[AEM] * many, xml(oem()), AEM))
+    assert is_ephemeris(tmp_path / "a.xml")
+    (made,) = read(tmp_path / "a.xml")
+    assert (made.name, len(made.segments), len(made.segments[0].times_s)) == ("CIRCLE", 1, 21)
+    assert "the AEM beside it is passed over" in made.notes
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("other", ["omm", "opm"])
+def test_two_kinds_of_orbit_in_one_message_are_refused(tmp_path, before, other):
+    state = "<stateVector><EPOCH>2020-06-01T12:21:00</EPOCH></stateVector>"
+    said = f"<{other}><body><segment><metadata/><data>{state}{'<A/>' * 2000}</data></segment></body></{other}>"
+    (tmp_path / "a.xml").write_text(combined(*((said, xml(oem())) if before else (xml(oem()), said))))
+    assert is_ephemeris(tmp_path / "a.xml")
+    with pytest.raises(EphemerisError, match=f"holds <{other}> beside or before <oem>, and the two are diff"):
+        read(tmp_path / "a.xml")

@@ -296,3 +296,19 @@ def test_what_no_form_of_omm_may_hold_is_refused_by_name(text: str, told: str) -
 def test_blanks_around_the_names_of_columns_are_no_part_of_them() -> None:
     spaced = csv(OMM).replace(",", " , ")
     assert parse_elements(spaced, "iss.csv") == parse_elements(csv(OMM), "iss.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "ISO-8859-2", "windows-1250", "utf-8-sig"])
+def test_xml_may_be_in_the_encoding_that_it_declares(tmp_path, encoding):
+    text = xml(OMM | {"OBJECT_NAME": "KOŠICE"}).replace("UTF-8", encoding)
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    (made,) = read_elements(tmp_path / "a.xml")
+    assert made == msgspec.structs.replace(read_omm(xml(OMM), "here", "xml")[0], name="KOŠICE")
+
+
+def test_of_a_combined_message_mean_elements_are_read_and_other_orbits_refused():
+    attitude = "<aem><body><segment><metadata><OBJECT_NAME>A</OBJECT_NAME></metadata></segment></body></aem>"
+    mixed = xml(OMM).replace("<omm>", f"{attitude}<omm>").replace("</ndm>", f"{attitude}</ndm>")
+    assert parse_elements(mixed, "here") == parse_elements(xml(OMM), "here")
+    with pytest.raises(ElementsError, match="line 1: holds <opm> beside or before <omm>"):
+        parse_elements(xml(OMM).replace("</ndm>", "<opm/></ndm>"), "here")

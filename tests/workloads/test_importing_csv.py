@@ -9,6 +9,7 @@ from workloads.importing.columns import Column, ColumnMap, TimeColumn, csv_recor
 from workloads.importing.records import Imported, LoadSample, MissionTask
 from workloads.importing.request_log import AZURE_ATTRIBUTION, azure_log, burstiness, is_azure
 from workloads.importing.source_file import read_bytes, read_text
+from workloads.importing.task_file import write_records
 from workloads.importing.units import to_si
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -261,3 +262,28 @@ def test_calendars_counts_are_the_instants_that_calendars_have(epoch: str, unit:
     imported = csv_records(f"t\n{count}\n{float(count) + 1.0}\n", "load.csv", using)
     assert imported.epoch == "2023-02-25T12:00:00Z"
     assert [each.at_s for each in imported.records] == [0.0, 86_400.0 if unit == "d" else 1.0]
+
+
+@pytest.mark.parametrize(
+    ("time", "says"),
+    [
+        ({"scale": "gps"}, "time.scale is 'gps', unknown; one of UTC, GPS, TAI, TT"),
+        ({"scale": "GPS", "unit": "s"}, "time.scale is GPS, of numbers whose zero is unknown; give their epoch"),
+        ({"scale": "TAI", "unit": "s", "epoch": "1970-01-01T00:00:00Z"}, "with a time zone; in TAI it is written"),
+        (
+            {"scale": "GPS"},
+            r"t\.csv:2: '2025-10-03T16:00:00Z' names a time zone, and the map says that instants are GPS",
+        ),
+    ],
+)
+def test_a_time_scale_that_cannot_be_is_refused(time: dict[str, str], says: str) -> None:
+    with pytest.raises(WorkloadError, match=says):
+        csv_records("t\n2025-10-03T16:00:00Z\n", "t.csv", ColumnMap(time=TimeColumn(column="t", **time)))
+
+
+def test_an_epoch_of_another_scale_is_not_written(tmp_path: Path) -> None:
+    made = csv_records("t\n2025-10-03T16:00:18\n", "t.csv", ColumnMap(time=TimeColumn(column="t", scale="GPS")))
+    assert (made.epoch, made.scale) == ("2025-10-03T16:00:18Z", "GPS")
+    with pytest.raises(WorkloadError, match="its epoch is GPS; a task file's is UTC"):
+        write_records(tmp_path / "out.jsonl", made, "t.csv", "")
+    assert list(tmp_path.iterdir()) == []

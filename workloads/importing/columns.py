@@ -6,6 +6,7 @@
     column = "timestamp"                # ISO 8601; a number needs unit and epoch
     # unit = "ms"
     # epoch = "2025-10-03T16:00:00Z"
+    # scale = "GPS"                     # of the instants, and of the epoch; UTC unless said
 
     [columns.raw_bytes]
     column = "size"
@@ -18,6 +19,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -36,15 +38,45 @@ _FIELDS = {
     "tasks": [name for name in MissionTask.__struct_fields__ if name in UNITS],
     "load": [name for name in LoadSample.__struct_fields__ if name in UNITS],
 }
+SCALES = ("UTC", "GPS", "TAI", "TT")  # all but UTC have days of 86,400 s without exception
 _NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The column of instants: ISO 8601 without `unit`, else numbers of that unit since `epoch` (UTC; unknown: "")."""
+    """The column of instants: ISO 8601 without `unit`, else numbers of that unit since `epoch` (unknown: "").
+
+    `scale` is that of the texts or of the epoch; in another than UTC, neither names a zone.
+    """
 
     column: str
     unit: str = ""
     epoch: str = ""
+    scale: str = "UTC"
+
+    @property
+    def uniform(self) -> bool:
+        """Whether no leap second is ever in a count."""
+        return self.scale != "UTC"
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Every field that cannot be, as (field, message)."""
+        found = []
+        if self.unit and self.unit not in INSTANTS:
+            found.append(("time.unit", f"is {self.unit[:40]!r}, unknown; one of {', '.join(INSTANTS)}"))
+        if self.scale not in SCALES:
+            found.append(("time.scale", f"is {self.scale[:40]!r}, unknown; one of {', '.join(SCALES)}"))
+        elif self.uniform and self.unit and not self.epoch:
+            found.append(("time.scale", f"is {self.scale}, of numbers whose zero is unknown; give their epoch"))
+        if self.epoch and not self.unit:
+            found.append(("time.epoch", "goes with a unit; instants in ISO 8601 need none"))
+        if self.epoch:
+            try:
+                if utc_ns(self.epoch)[1] and self.uniform:
+                    text = f"is {self.epoch[:40]!r}, with a time zone; in {self.scale} it is written without Z"
+                    found.append(("time.epoch", text))
+            except WorkloadError as error:
+                found.append(("time.epoch", str(error)))
+        return found
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,15 +99,7 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         found = []
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             found.append(("delimiter", f"is {self.delimiter[:10]!r}; one character"))
-        if self.time.unit and self.time.unit not in INSTANTS:
-            found.append(("time.unit", f"is {self.time.unit[:40]!r}, unknown; one of {', '.join(INSTANTS)}"))
-        if self.time.epoch and not self.time.unit:
-            found.append(("time.epoch", "goes with a unit; instants in ISO 8601 need none"))
-        if self.time.epoch:
-            try:
-                utc_ns(self.time.epoch)
-            except WorkloadError as error:
-                found.append(("time.epoch", str(error)))
+        found += self.time.problems()
         for field, column in self.columns.items():
             if field not in _FIELDS[self.kind]:
                 text = f"is no field of kind {self.kind!r}; there are {', '.join(_FIELDS[self.kind])}"
@@ -92,6 +116,7 @@ def csv_records(
 
     Unix time (an epoch of 1970-01-01T00:00:00Z) counts no leap seconds, as `iso_utc` does not, nor do calendars' counts
     from before 1957, such as Modified Julian Dates and those of spreadsheets: their rows count from the first instant.
+    So do those of a map whose `time.scale` is not UTC; then `Imported.scale` is that of `Imported.epoch`, too.
 
     Raises WorkloadError for a map that cannot be, columns that are missing or there twice, and bad rows.
     """
@@ -127,6 +152,7 @@ def csv_records(
     return Imported(
         form=form,
         epoch=iso_utc(zero_ns) if dated and zero_ns is not None else None,
+        scale=using.time.scale,
         records=made,
         read=rows.read,
         skipped=tuple(rows.skipped),
@@ -176,7 +202,7 @@ def _places(using: ColumnMap, header: list[str], source: str) -> dict[str, int]:
 def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int], int | None]:
     """What reads the column of instants, and its zero in nanoseconds if that is known beforehand."""
     if not time.unit:
-        return instants.read, None
+        return partial(_without_zone, time.scale) if time.uniform else instants.read, None
     scale_ns = INSTANTS[time.unit]
     epoch_ns = utc_ns(time.epoch)[0] if time.epoch else None
     civil = epoch_ns is not None and (epoch_ns == 0 or epoch_ns < FIRST_ORBIT_NS)
@@ -190,7 +216,15 @@ def _instants(time: TimeColumn, instants: Instants) -> tuple[Callable[[str], int
             raise WorkloadError(f"{text[:60]!r} {time.unit} is more than {317 if civil else 126} years from zero")
         return (epoch_ns or 0) + int(since.to_integral_value(ROUND_HALF_EVEN))
 
-    return read, None if civil else epoch_ns  # of civil counts no leap second may lie between zero and the rows
+    return read, None if civil or time.uniform else epoch_ns  # of civil counts no leap second may lie before the rows
+
+
+def _without_zone(scale: str, text: str) -> int:
+    """Nanoseconds of a date in a uniform scale, counted as `utc_ns` does."""
+    instant_ns, zoned = utc_ns(text)
+    if zoned:
+        raise WorkloadError(f"{text[:60]!r} names a time zone, and the map says that instants are {scale}")
+    return instant_ns
 
 
 def _record(using: ColumnMap, places: dict[str, int], row: list[str], at_s: float, number: int) -> Record:

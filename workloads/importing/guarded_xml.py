@@ -4,9 +4,29 @@ A document type, an entity, and more levels, elements or characters of one value
 they begin. Prefixes of names are left out.
 """
 
+import codecs
+import re
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 from xml.parsers import expat
+
+_ENCODING = re.compile(
+    rb"""(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["'](iso-8859-\d{1,2}|windows-125\d)["']""",
+    re.IGNORECASE,
+)
+
+
+def text_of(data: bytes, errors: str = "strict") -> str:
+    """A file as text: UTF-8 (a byte-order mark taken off), or, of XML, UTF-16 or the one-byte encoding it declares.
+
+    Raises UnicodeDecodeError, and LookupError for an encoding of those families that there is not.
+    """
+    if data.removeprefix(codecs.BOM_UTF16_LE)[:2] == b"<\0":
+        return data.decode("utf-16-le", errors).removeprefix("\ufeff")
+    if data.removeprefix(codecs.BOM_UTF16_BE)[:2] == b"\0<":
+        return data.decode("utf-16-be", errors).removeprefix("\ufeff")
+    declared = _ENCODING.match(data)
+    return data.decode("utf-8-sig" if declared is None else declared[1].decode(), errors)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source held, in order of time. `epoch` is UTC, None where the source has relative times only."""
+    """What a source held, in order of time. `epoch` is in `scale`, None where the source has relative times only."""
 
     form: str  # "sentinel-plan", "stac", "azure-llm", "swf", "columns"
     epoch: str | None
@@ -123,6 +123,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[BadRow, ...] = ()
     attribution: str = ""
     notes: tuple[str, ...] = ()
+    scale: str = "UTC"  # "GPS", "TAI", "TT" until the leap seconds are taken in (`emulator/converting.py`)
 
 
 class Rows:

@@ -41,7 +41,12 @@ class TaskFileHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def write_records(path: Path, imported: Imported, source: str, sha256: str) -> None:
-    """Write tasks or a load, as JSON lines, or as CSV where the name ends so; whole, or not at all. Raises OSError."""
+    """Write tasks or a load, as JSON lines, or as CSV where the name ends so; whole, or not at all.
+
+    Raises OSError, and WorkloadError for an epoch that is not UTC.
+    """
+    if imported.scale != "UTC":
+        raise WorkloadError(f"{source}: its epoch is {imported.scale}; a task file's is UTC")
     with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
         if path.suffix.lower() == ".csv":
             _write_csv(out, imported.records)

@@ -1,6 +1,7 @@
 """`orbitmesh convert`: what it says of the real files, what it leaves behind, and what it refuses."""
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from itertools import pairwise
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from workloads.importing.task_file import read_records
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 PLAN = SHARED / "sentinel2a_acquisition_plan_2024-11-28.kml"
@@ -127,7 +130,10 @@ def test_the_same_source_gives_the_same_bytes(orbitmesh: Command, tmp_path: Path
         (("log.csv", "out.jsonl", "--ops-per-s", "-1"), "--ops-per-s is -1.0"),
         (("log.csv", "out.jsonl", "--ops-per-s", "1e9"), "--ops-per-s is of a batch log's machine (swf), and this is"),
         (("log.csv", "out.jsonl", "--step", "5"), "--start, --stop and --step are for orbits"),
-        (("gps.csv", "out.jsonl", "--columns", "gps.toml"), "do not say whether they count it; count from an epoch"),
+        (
+            ("gps.csv", "out.jsonl", "--columns", "gps.toml"),
+            "nothing says whether the numbers count it; name their time.scale",
+        ),
         (("cut.jsonl", "out.csv"), "it was cut off"),
     ],
 )
@@ -288,3 +294,34 @@ def test_a_source_that_is_no_source_is_at_fault_not_the_target(refused: Callable
     assert "orbitmesh: empty: 0 files of .oem, .xml, .e" in refused("convert", "empty", "out.jsonl")
     (tmp_path / "cut.kml").write_text('<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>')
     assert "was it cut?" in refused("convert", "cut.kml", "out.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("scale", "time", "first", "second"),
+    [  # 2025-10-03T16:00:00Z is 1,759,507,200 s of Unix time; GPS is 18 s and TAI 37 s ahead of UTC, TT 32.184 s of TAI
+        ("GPS", 'unit = "s"\nepoch = "1980-01-06T00:00:00"', "1443542418", "1443542420.5"),
+        ("TAI", 'unit = "ms"\nepoch = "1970-01-01T00:00:00"', "1759507237000", "1759507239500"),
+        ("GPS", "", "2025-10-03T16:00:18", "2025-10-03T16:00:20.5"),
+        ("TT", "", "2025-10-03 16:01:09.184", "2025-10-03 16:01:11.684"),
+    ],
+)
+def test_instants_of_a_scale_without_leap_seconds_become_utc(
+    orbitmesh: Command, tmp_path: Path, scale: str, time: str, first: str, second: str
+) -> None:
+    (tmp_path / "log.csv").write_text(f"t\n{first}\n{second}\n")
+    (tmp_path / "map.toml").write_text(f'[time]\ncolumn = "t"\nscale = "{scale}"\n{time}\n')
+    done = orbitmesh("convert", "log.csv", "out.jsonl", "--columns", "map.toml", "--json")
+    assert done.code == 0, done.err
+    assert f"{scale} became UTC by the table of leap seconds" in json.loads(done.out)["notes"]
+    made = read_records(tmp_path / "out.jsonl")
+    assert made.epoch == "2025-10-03T16:00:00Z"
+    assert [each.at_s for each in made.records] == [0.0, 2.5]
+
+
+def test_a_leap_second_within_a_scale_that_has_none_is_a_second(orbitmesh: Command, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("t\n2017-01-01T00:00:16\n2017-01-01T00:00:17.5\n2017-01-01T00:00:18\n")
+    (tmp_path / "map.toml").write_text('[time]\ncolumn = "t"\nscale = "GPS"\n')
+    assert orbitmesh("convert", "log.csv", "out.jsonl", "--columns", "map.toml").code == 0
+    made = read_records(tmp_path / "out.jsonl")
+    assert made.epoch == "2016-12-31T23:59:59Z"  # then comes 23:59:60, at 00:00:17 of GPS
+    assert [each.at_s for each in made.records] == [0.0, 1.5, 2.0]
