@@ -203,10 +203,12 @@ def _notes(assembled: Assembled, tiles: int, inferred: bool) -> list[str]:
     if models:
         notes += _scene_notes(assembled, models, tiles, inferred)
     notes += processor_notes(assembled.loaded, assembled.world)
+    guessed_places = any("[guess]" in station.source for station in scenario.stations)
     notes.append(
         "defaults that nobody published [guess]: lasers' rate over range, terminals, power; radios' power and gains; "
-        "storage; the Sun's least height; urgency, deadlines and sizes of products; places and antennas of the Chinese "
-        "stations (docs/model.md)"
+        "storage; the Sun's least height; urgency, deadlines and sizes of products"
+        + ("; places and antennas of the Chinese stations" if guessed_places else "")
+        + " (docs/model.md)"
     )
     for model in models:
         if model in scenario.models:
@@ -229,8 +231,9 @@ def _scene_notes(assembled: Assembled, models: Sequence[str], tiles: int, inferr
             "is that of all its tiles"
         ),
     ]
+    ran = "" if scenario.pipeline is None else "that it runs on "
     notes += [
-        f"the answers of {model} mean nothing here: every scene counts as clear and yields "
+        f"the answers of {model} mean nothing here: every scene {ran}counts as clear and yields "
         f"{scenario.products.load_product_bytes} bytes in orbit (products.load_product_bytes)"
         for model in models
         if not runner.is_screen(model)

@@ -25,9 +25,20 @@ def cell(field: str, value: object) -> str:
 
 
 def cells(field: str, left: object, right: object) -> tuple[str, str]:
-    """Two values that differ, side by side: in full where they would look alike."""
+    """Two values that differ, side by side: where they would look alike, with the digits that tell them apart."""
     told = cell(field, left), cell(field, right)
-    return told if told[0] != told[1] or left == right else (_cut(str(left)), _cut(str(right)))
+    if told[0] != told[1] or left == right:
+        return told
+    if field.startswith("elements[") or not isinstance(left, int | float) or not isinstance(right, int | float):
+        return _cut(str(left)), _cut(str(right))
+    unit = next((unit for part in reversed(field.split(".")) if (unit := _base_unit(part.partition("[")[0]))), "")
+    if isinstance(left, int) and isinstance(right, int):
+        return f"{left:,}{unit}", f"{right:,}{unit}"
+    for digits in range(6, 18):  # 17 tell any two floats apart
+        apart = (f"{left:,.{digits}g}", f"{right:,.{digits}g}")
+        if apart[0] != apart[1]:
+            return apart[0] + unit, apart[1] + unit
+    return str(left), str(right)  # a whole number beyond 2^53 and a float
 
 
 def instant(at_s: float) -> str:
@@ -50,6 +61,14 @@ def _by_unit(name: str, value: float) -> str:
     if end == "s" and name != "s":
         return "0 s" if value == 0 else f"-{seconds(-value)}" if value < 0 else seconds(value)
     return scaled(value, _UNITS[end]) if end in _UNITS else ""
+
+
+def _base_unit(name: str) -> str:
+    """The unit that a name ends with, a blank before it; empty where it has none, or is a rate or a price."""
+    end = name.rpartition("_")[2]
+    if name in _PLAIN or "_per_" in name:
+        return ""
+    return f" {_UNITS[end]}" if end in _UNITS else " s" if end == "s" else ""
 
 
 def _cut(text: str) -> str:

@@ -19,7 +19,7 @@ def satellite_processor(loaded: LoadedScenario) -> Processor:
     if is_file(carried.processor):
         processor = named(carried.processor, loaded.folder)
     else:
-        processor = preset(carried.processor, None if carried.power_mode else carried.efficiency)
+        processor = preset(carried.processor, None if carried.power_mode else carried.efficiency or None)
     return processor.at_mode(carried.power_mode) if carried.power_mode else processor
 
 
@@ -57,9 +57,9 @@ def processor_notes(loaded: LoadedScenario, world: World) -> list[str]:
     carried, notes = scenario.satellites, []
     processors = {node.processor.name: node.processor for node in world.nodes if node.processor is not None}
     satellites = satellite_processor(loaded)
-    how = carried.power_mode or ("its file" if is_file(carried.processor) else carried.efficiency)
+    how = carried.power_mode or ("its file" if is_file(carried.processor) else carried.efficiency or "the preset's own")
     how = "--orbit" if loaded.orbit is not None else how
-    sure = loaded.orbit is not None or is_file(carried.processor)
+    sure = loaded.orbit is not None or is_file(carried.processor) or not (carried.power_mode or carried.efficiency)
     mark = "" if sure and "efficiency" not in satellites.guesses else " [guess]"
     notes.append(f"satellites reach {satellites.efficiency:g} of their label ({how}){mark}")
     files = set() if loaded.orbit is not None else {carried.processor}
@@ -78,7 +78,9 @@ def told_of(processor: Processor, world: World) -> list[str]:
     name, notes = processor.name, []
     if processor.guesses:
         notes.append(f"processor {name}: {', '.join(processor.guesses)} [guess]")
-    if processor.idle_power_w is None or processor.working_power_w is None:
+    jobs = {model.name: processor.job(model, 1, 1, world.settings.precision) for model in world.models.values()}
+    powers = [job.power_w for job in jobs.values()] or [processor.working_power_w]
+    if processor.idle_power_w is None or None in powers:
         notes.append(f"processor {name}: its power is not known, so neither is energy")
     if processor.beyond_modes:
         notes.append(f"processor {name}: its power is that of its quickest measured point, which it exceeds")
@@ -86,7 +88,7 @@ def told_of(processor: Processor, world: World) -> list[str]:
         runs = processor.precision_of(model, world.settings.precision)
         if runs != world.settings.precision:
             notes.append(f"processor {name}: {model.name} runs in {runs}, not {world.settings.precision}")
-        measured_in = processor.job(model, 1, 1, world.settings.precision).measured_in
+        measured_in = jobs[model.name].measured_in
         if measured_in and measured_in != runs:
             notes.append(
                 f"processor {name}: {model.name} in {runs} is scaled from another precision: {measured_in} was "

@@ -53,6 +53,16 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     guesses: tuple[str, ...]
 
 
+def deployed(counted: GraphCount, precision: str) -> ModelProfile:
+    """What is predicted where `precision` is wanted: a file with narrow weights alone stays as wide as it computes.
+
+    Its bytes are those of the file, since what is wanted is what it runs in.
+    """
+    found = counted.profile()
+    alone = counted.precision == "int8" and counted.computes == precision
+    return msgspec.structs.replace(found, precision=precision) if alone else found
+
+
 def predict(processor: Processor, profile: ModelProfile, batch: int, precision: str) -> Prediction:
     """What `processor` makes of one inference and of a batch. Raises NodeError for a precision that it cannot run."""
     single = processor.job(profile, 1, 1, precision)
@@ -100,6 +110,7 @@ def document(counted: GraphCount, tensors: Tensors, given: Mapping[str, int]) ->
         "by_type": by_type(counted),
         "by_precision": {name: {"macs": macs, "ops": 2 * macs} for name, macs in counted.by_precision.items()},
         "stored_precision": counted.precision,
+        "computes_in": counted.computes,
         "parameters": counted.parameters,
         "weight_bytes": counted.weight_bytes,
         "activation_bytes": counted.activation_bytes,

@@ -45,7 +45,8 @@ def read(name: str) -> tuple[Layer, Path | None]:
     path = Path(name)
     try:
         if not path.is_file():
-            close = get_close_matches(name, shipped(), 1)
+            beside = f"{name}.toml"
+            close = [beside] if Path(beside).is_file() else get_close_matches(name, shipped(), 1)
             hint = f"; did you mean {close[0]}?" if close else "."
             raise ScenarioError(f"{name}: no such file and no shipped scenario{hint} Shipped: {', '.join(shipped())}")
         with path.open("rb") as stream:

@@ -58,7 +58,7 @@ class Constellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     file: str | None = None
     walker: Walker | None = None
     processor: str = "tbc-744"  # a preset, or a TOML file in the scenario's folder
-    efficiency: str = "embedded"  # of a preset; a file has its own
+    efficiency: str = ""  # a named one in place of the preset's own; a file has its own
     power_mode: str = ""  # one of the processor's `power_modes`; empty: its own rate
     storage_bytes: float = 2.5e12  # 30 TB in all over twelve satellites [press]
     batch: int = 64
@@ -272,7 +272,7 @@ def _hardware_problems(loaded: LoadedScenario) -> list[Problem]:
     own = partial(named, carried.processor, folder)
     wanted: list[tuple[Field, Callable[[], object]]] = [
         (("satellites", "processor"), own),
-        (("satellites", "efficiency"), lambda: preset(presets()[0], carried.efficiency)),
+        (("satellites", "efficiency"), lambda: preset(presets()[0], carried.efficiency or None)),
         (("satellites", "power_mode"), lambda: own().at_mode(carried.power_mode) if carried.power_mode else None),
         (("satellites", "precision"), lambda: own().peak(carried.precision)),
     ]

@@ -162,6 +162,13 @@ class Watch:
         dropped by libzmq without a reason."""
         return self.counts["accepted"] - self.counts["ready"]
 
+    @property
+    def strangers(self) -> dict[str, int]:
+        """How many were not let in, by reason; `unnamed` are those of `refused` for whom libzmq has none (so far)."""
+        named: dict[str, int] = {what: n for what, n in self.counts.items() if what in STRANGE}
+        unnamed = self.refused - sum(named.values())
+        return named | ({"unnamed": unnamed} if unnamed > 0 else {})
+
     def refusal(self) -> str:
         """Why the peer will never let this socket in, "" while it may; for a socket with one connection."""
         last = self._last

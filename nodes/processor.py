@@ -81,6 +81,11 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         idle_w, busy_w = self.idle_power_w, self.busy_power_w
         if idle_w is not None and busy_w is not None and busy_w < idle_w:
             found.append(("busy_power_w", f"is {busy_w}, below idle_power_w {idle_w}; swap them"))
+        drawn = [(f"power_modes[{number}].power_w", mode.power_w) for number, mode in enumerate(self.power_modes)]
+        drawn += [(f"calibrations[{number}].power_w", each.power_w) for number, each in enumerate(self.calibrations)
+                  if each.power_w is not None]  # fmt: skip
+        text = "below idle_power_w {}: work would give energy back; correct one, or leave idle_power_w out"
+        found += [(field, f"is {w}, {text.format(idle_w)}") for field, w in drawn if idle_w is not None and w < idle_w]
         return found + mode_problems(self.power_modes, self.peak_ops_per_s)
 
     def _calibration_problems(self) -> list[tuple[str, str]]:
@@ -140,12 +145,18 @@ class Processor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def at_mode(self, name: str) -> "Processor":
         """This processor held in one of its power modes: its rate there, and with it its power.
 
-        Raises NodeError for a mode that it does not have.
+        Raises NodeError for a mode that it does not have, and where models were measured on it: those times are of
+        one clock, and another's power beside them would be energy that nobody drew.
         """
         mode = next((each for each in self.power_modes if each.name == name), None)
         if mode is None:
             known = ", ".join(each.name for each in self.power_modes) or "none"
             raise NodeError(f"processor {self.name!r} has no power mode {name[:80]!r}; it has {known}")
+        if self.calibrations:
+            raise NodeError(
+                f"processor {self.name!r} holds measured times, which are not those of power mode {name[:80]!r}; "
+                "leave the mode out, or calibrate the host in it"
+            )
         return msgspec.structs.replace(self, efficiency=mode.ops_per_s / self.peak(mode.precision))
 
     def precision_of(self, profile: ModelProfile, wanted: str) -> str:

@@ -3,6 +3,7 @@
 Rules: every figure was measured, or is named in `guesses`; power that nobody counted is absent.
 """
 
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ def processor(
     shares = [ops_per_s / peaks[precision] for precision, ops_per_s in reached if ops_per_s > 0.0]
     powers = [each.power_w for each in calibrations if each.power_w is not None]
     busy_w = max(powers) if powers else None
-    kept = idle_w is not None and (busy_w is None or idle_w <= busy_w)  # a counter of a shared host may say otherwise
+    kept = idle_w is not None and idle_w <= min(powers, default=inf)  # a counter of a shared host may say otherwise
     served = any(each.load.server_bound_s is not None for each in calibrations)
     guesses = ["traffic_share", *(["memory_bytes"] if device.memory_bytes is None else [])]
     guesses += [SERVER_BOUND] if bound_guessed and served else []

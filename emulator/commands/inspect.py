@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nodes.processor import Processor
     from workloads.counting.graph import GraphCount
     from workloads.loading.opening import OpenModel
+    from workloads.tasks import ModelProfile
 
 EXAMPLES = """examples:
   orbitmesh inspect cloud-screen
@@ -63,9 +64,9 @@ def carry_out(options: argparse.Namespace) -> None:
         inspection.check_dims(given, model.tensors, options.model)
         counted = count(model, options.model if options.model in model_names() else "")
         advance(1.0)
-    profile = counted.profile()
+    profile = inspection.deployed(counted, options.precision)
     rows = [inspection.predict(each, profile, options.batch, options.precision) for each in processors]
-    plots = _plots(options, counted, processors)
+    plots = _plots(options, counted, profile, processors)
     told = inspection.document(counted, model.tensors, given)
     if options.json:
         console.print_json(
@@ -74,7 +75,7 @@ def carry_out(options: argparse.Namespace) -> None:
         return
     _print_counts(counted)
     _print_processors(rows, options.batch, bool(counted.uncounted))
-    console.notes(_precisions(rows, counted.precision) + _notes(told, model, options.batch))
+    console.notes(_precisions(rows, counted) + _notes(told, model, options.batch))
     if options.plot is not None and not counted.ops:
         console.notes(["no roofline: the model multiplies nothing"])
     console.notes([f"plot: {path}" for path in plots])
@@ -88,7 +89,9 @@ def _processors(names: "Sequence[str]") -> "list[Processor]":
     return [*[preset(name) for name in presets()], *[processor_file.read(Path(name)) for name in names]]
 
 
-def _plots(options: argparse.Namespace, counted: "GraphCount", processors: "Sequence[Processor]") -> list[str]:
+def _plots(
+    options: argparse.Namespace, counted: "GraphCount", profile: "ModelProfile", processors: "Sequence[Processor]"
+) -> list[str]:
     """The files of the roofline plot, if one is asked for."""
     if options.plot is None or not counted.ops:
         return []
@@ -99,7 +102,7 @@ def _plots(options: argparse.Namespace, counted: "GraphCount", processors: "Sequ
     with placed(options.plot) as folder:
         if folder is None:
             return []
-        drawn = draw(folder, counted.profile(), processors, options.batch, options.precision, remark)
+        drawn = draw(folder, profile, processors, options.batch, options.precision, remark)
     return [str(path) for path in drawn]
 
 
@@ -129,12 +132,22 @@ def _print_counts(counted: "GraphCount") -> None:
         table.add_row(f"{len(idle)} {kinds}", "-", str(sum(row.nodes for row in idle)), "0", "")
     console.show(table)
     if counted.uncounted:
-        missing = console.table("NOT counted: the totals are a lower bound", ["operator", "node", "why"])
-        for each in counted.uncounted[:MOST_LISTED]:
-            missing.add_row(each.operator, each.name[:60], each.why)
-        console.show(missing)
-        if len(counted.uncounted) > MOST_LISTED:
-            console.notes([f"{len(counted.uncounted) - MOST_LISTED} more are not counted; --json lists them all"])
+        _print_uncounted(counted)
+
+
+def _print_uncounted(counted: "GraphCount") -> None:
+    """Each operator that is not counted once with each reason, its first node, and how often it occurs."""
+    from emulator import console
+
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in counted.uncounted:
+        groups.setdefault((each.operator, each.why), []).append(each.name)
+    missing = console.table("NOT counted: the totals are a lower bound", ["operator", "first node", "why"], ["nodes"])
+    for (operator, why), names in list(groups.items())[:MOST_LISTED]:
+        missing.add_row(operator[:60], names[0][:60], why, str(len(names)))
+    console.show(missing)
+    if len(groups) > MOST_LISTED:
+        console.notes([f"{len(groups) - MOST_LISTED} more rows are not counted; --json lists all nodes"])
 
 
 def _print_processors(rows: "Sequence[Prediction]", batch: int, lower_bound: bool) -> None:
@@ -167,11 +180,16 @@ def _across(row: "Prediction") -> bool:
     return row.measured_in not in ("", row.precision)
 
 
-def _precisions(rows: "Sequence[Prediction]", stored: str) -> list[str]:
+def _precisions(rows: "Sequence[Prediction]", counted: "GraphCount") -> list[str]:
     """In what the model is taken to run, where that is not what the file holds or what was measured."""
     from nodes.precision import narrower
 
-    lines = []
+    lines, stored = [], counted.precision
+    if counted.computes != stored:
+        as_if = {row.precision for row in rows} - {counted.computes}
+        told = f"; predicted in {' or '.join(sorted(as_if))} as if all were [guess]" if as_if else ""
+        told += f"; --precision {counted.computes} predicts it as it is" if as_if else ""
+        lines.append(f"only weights are stored {stored}: the file computes in {counted.computes}{told}")
     narrowed = list(dict.fromkeys(row.precision for row in rows if narrower(row.precision, stored)))
     if narrowed:
         as_stored = f"; --precision {stored} predicts it as it is" if stored != "int4" else ""

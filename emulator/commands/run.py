@@ -48,9 +48,11 @@ def carry_out(options: argparse.Namespace) -> None:
     if options.resume and options.out is None:
         raise BadInput("--resume goes on with the trace of an interrupted run: name it with --out DIR")
     if options.resume and options.engine == "live":
+        left = partial_of(options.out)
+        found = f". What the killed run left in {left} opens in report, trace and replay; move it away, or remove it,"
         raise BadInput(
-            "--resume is for the virtual engine: the world of a live run went on meanwhile. What the killed run left "
-            f"in {partial_of(options.out)} opens in report, trace and replay; move it away, or remove it, and run anew"
+            "--resume is for the virtual engine: the world of a live run went on meanwhile"
+            f"{found + ' and' if os.path.isdir(left) else ';'} run anew"
         )
     if options.resume and os.path.isfile(options.out / "header.json"):
         raise BadInput(f"--resume: the run in {options.out} is finished, and nothing is left to do: report shows it")

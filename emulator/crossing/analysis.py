@@ -24,7 +24,7 @@ Winner = Literal["orbit", "ground", "neither"]
 DAY_S = 86_400.0
 LOWEST_BITS_PER_S, HIGHEST_BITS_PER_S = 1e3, 1e15  # where a turning point is looked for: far beyond any downlink
 HALVINGS = 18  # of those twelve decades: the turning rate is right to 1e-4 of itself
-SAME_SHARE = 1e-9  # shares that differ by rounding only
+SAME_SHARE = 1e-9  # shares and times that differ by rounding only
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +227,7 @@ class Downlink:
         if None in (orbit.job_s, ground.job_s, orbit.insight_s, ground.insight_s) or not demand.ops:
             return None
         orbit_s_per_op, ground_s_per_op = (orbit.job_s or 0.0) / demand.ops, (ground.job_s or 0.0) / demand.ops
-        if orbit_s_per_op <= ground_s_per_op:
+        if orbit_s_per_op <= ground_s_per_op * (1.0 + SAME_SHARE):  # of the same processor means differ in the last bit
             return None
         saved_s = (ground.insight_s or 0.0) - (ground.job_s or 0.0) - (orbit.insight_s or 0.0) + (orbit.job_s or 0.0)
         return max(0.0, saved_s) / self.raw_bytes / (orbit_s_per_op - ground_s_per_op)

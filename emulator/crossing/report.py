@@ -77,13 +77,20 @@ def crossover(assembled: Assembled) -> Crossover | str:
     passes = fleet.passes
     if not passes.count:
         return "no crossover: no satellite has a pass over a station; give the scenario a longer duration_s"
+    waits_s = passes.sending_s(0.0)
+    weights = np.where(np.isfinite(waits_s), fleet.scenes_per_s, 0.0)
+    if not weights.any():
+        return "no crossover: no satellite that takes scenes has a pass over a station; give a longer duration_s"
     asked, notes = demands(assembled, scenes)
+    unseen = [name for name, wait_s in zip(passes.satellites, waits_s, strict=True) if not np.isfinite(wait_s)]
+    if unseen:
+        some = ", ".join(unseen[:8]) + (", ..." if len(unseen) > 8 else "")
+        told = f"{len(unseen)} of {len(passes.satellites)} satellites have no contact with a station in the run: {some}"
+        notes.append(f"{told}; what they take comes down by neither way")
     per_day = DAY_S / passes.period_s
     models = [_model(fleet, demand) for demand in asked]
     own = models[0].at
     in_orbit, on_ground = loaded(fleet, asked[0], captured_s(fleet, scenes))
-    waits_s = passes.sending_s(0.0)
-    weights = np.where(np.isfinite(waits_s), fleet.scenes_per_s, 0.0)
     return Crossover(
         model=asked[0].profile.name,
         orbit=_named(assembled, SATELLITE),
@@ -182,7 +189,7 @@ def lines(found: Crossover) -> list[str]:
     volume += f"radios carry {scaled(found.downlink_bytes_per_day, 'B')}"
     known = [FROM_CALIBRATION] if any(model.from_calibration for model in found.models) else []
     return [
-        f"mean wait for a pass {seconds(found.wait_s)}, either way; each satellite has {contact}",
+        f"mean wait for a pass {seconds(found.wait_s)}, either way; satellites have {contact}, in the mean",
         f"* {volume}: ground {_kept(ground)}, orbit {_kept(orbit)}",
         "* median over all scenes of the run, with queues: "
         f"ground {_median(found.loaded_ground_s, found.loaded_ground_answered)}, "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from emulator import console
 from emulator.clock import wall_s
 from links.contacts import RADIO
 
@@ -57,10 +58,11 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Board:
-    """Hands pictures to the process that draws them; without `drawn` it does nothing."""
+    """Hands pictures to the process that draws them; without `drawn` it only says what goes wrong, when it does."""
 
     def __init__(self, title: str, drawn: bool) -> None:
         self.title = title
+        self._told = 0  # incidents that were said here
         self._next_s = 0.0
         self._painter: subprocess.Popen[bytes] | None = None
         if drawn:
@@ -73,6 +75,9 @@ class Board:
     def show(self, engine: "Engine", incidents: list[str]) -> None:
         """Draw, if it is time again."""
         painter, now_wall_s = self._painter, wall_s()
+        if painter is None and len(incidents) > self._told:
+            console.err.print("\n".join(incidents[self._told :]), soft_wrap=True)
+            self._told = len(incidents)
         if painter is None or painter.stdin is None or now_wall_s < self._next_s:
             return
         self._next_s = now_wall_s + EVERY_S

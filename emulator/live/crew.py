@@ -26,7 +26,7 @@ from emulator.live.supervisor import Death, Supervisor
 from emulator.live.wait import Waiter
 from links.contacts import LASER, Contact
 from links.endpoints import ipc_endpoint
-from links.handshakes import STRANGE, Gate
+from links.handshakes import Gate
 
 START_LIMIT_S = 120.0  # wall seconds for all processes of this host to be ready: a hundred need thirty on two cores
 FAREWELL_S = 3.0  # wall seconds for nodes to say farewell
@@ -117,8 +117,8 @@ class Crew:
     def refused(self) -> dict[str, int]:
         """What and who was not let in, by reason: at the control socket's handshake, and after it."""
         watch = self.roster.watch
-        counts = {} if watch is None else watch.counts
-        return dict(self.roster.refused) | {f"stranger: {what}": n for what, n in counts.items() if what in STRANGE}
+        counts = {} if watch is None else watch.strangers
+        return dict(self.roster.refused) | {f"stranger: {what}": n for what, n in counts.items()}
 
     def hear(self) -> list[tuple[Member, Any]]:
         """What nodes say that concerns the run; what concerns the crew is seen to here."""

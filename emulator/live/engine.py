@@ -44,6 +44,7 @@ from workloads.pipeline import work_of
 CHORES_S = 0.05  # wall seconds between looks at leases, rates and links to come
 GOVERN_S = 0.5  # wall seconds between looks at the rate
 TURN_S = 0.25  # wall seconds from the order to change the rate until it holds: hundreds of times what an order takes
+SLOW = 4.0  # times; by how much less than told before the rate must go to be worth a line [guess]
 MOST_AT_ONCE = 32  # facts handled before reports are heard [guess]
 LINK_AHEAD_S = 0.5  # wall seconds before a contact opens that its connection is made
 START_S = 0.5  # wall seconds from the last order before the run until time begins
@@ -75,6 +76,7 @@ class Engine:
         self.leases = Leases()
         self.attempts = 0
         self.ended = False
+        self._told_rate = governor.rate
         self._last_s = 0.0
         self._news: dict[str, tuple[list[say.Fate], list[str], list[str]]] = {}
         self._held: set[str] = set()  # bundles of applications, whose payload some node holds
@@ -382,7 +384,11 @@ class Engine:
 
     def _govern(self, now_wall_s: float) -> None:
         self.governor.unsure_s = self.crew.abroad.unsure_s
-        rate = self.governor.consider(self.now_s, now_wall_s)
+        busy = self.leases.messages or self.leases.runs or not self._heap
+        rate = self.governor.consider(self.now_s, now_wall_s, 0.0 if busy else self._heap[0][0])
+        if self.governor.goal * SLOW <= self._told_rate:
+            self._told_rate = self.governor.goal
+            self.crew.note(f"slows down to {self._told_rate:.3g} at {self.now_s:.3f} s; {self.governor.why}")
         if rate is not None:
             ahead_s = TURN_S + 4.0 * self.governor.unsure_s  # twice the way there and back to the farthest host
             segment = self.pace.joining(now_wall_s + ahead_s, rate)

@@ -13,7 +13,7 @@ import zmq
 from emulator.live.control import PROBE_LINK, Link, Put, Welcome, holding
 from links.envelope import Buffer, Letter, Limits
 from links.faulty import Faulty
-from links.handshakes import STRANGE, Watch
+from links.handshakes import Watch
 from links.keys import Keys, secure_client, secure_server
 from links.wire import Outbound
 
@@ -133,7 +133,7 @@ class Exits:
             self._add(counts, contact, outbound)
         if self._watch is not None:
             self._watch.notice()
-            counts |= {f"stranger: {what}": n for what, n in self._watch.counts.items() if what in STRANGE}
+            counts |= {f"stranger: {what}": n for what, n in self._watch.strangers.items()}
         return counts | {"links": len(self._open), "waiting": len(self.waiting)}
 
     def close(self) -> None:

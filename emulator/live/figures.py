@@ -22,6 +22,7 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
     rates: list[tuple[float, float]]  # (emulated instant, rate from then on)
     late_budget_s: float
     auto: bool  # the rate was chosen here, and may have changed
+    held_by: str = ""  # what kept that rate from being faster most of the time
     overruns: int
     runs_inferred: int  # runs that a model really did
     runs_waited: int  # runs that have no model here (requests, batch jobs): waited for, for their computed time
@@ -57,6 +58,8 @@ class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """What makes a run less late."""
+        if self.auto and self.overruns and self.held_by.startswith("inference"):
+            return f"the pace was held by {self.held_by}: a smaller model, a modelled processor nearer to this host"
         return "a calmer host, a longer run" if self.auto else "a slower --rate, --rate auto"
 
     @property

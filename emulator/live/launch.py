@@ -322,6 +322,7 @@ class Launch:
             rates=engine.rates,
             late_budget_s=self.options.late_budget_s,
             auto=self.options.rate is None,
+            held_by=engine.governor.held_by,
             overruns=engine.overruns,
             runs_inferred=sum(works.runs for works in energy.works),
             runs_waited=engine.waited,

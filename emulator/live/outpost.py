@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from emulator.errors import BadInput, RunFailed
+from emulator.live.interrupts import held
 from emulator.live.join import GONE, STRUCK, Introduction
 from emulator.live.priority import realtime_refused
 from emulator.live.supervisor import hang_up
@@ -105,9 +106,10 @@ class Outpost:
         self._running.clear()
 
     def _start(self, place: int) -> None:
-        process = self._running[place] = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, start_new_session=True, env=self._environment
-        )
+        with held():
+            process = self._running[place] = subprocess.Popen(
+                COMMAND, stdin=subprocess.PIPE, start_new_session=True, env=self._environment
+            )
         if process.stdin is not None:
             with suppress(BrokenPipeError):  # it died at once, which its exit code will tell
                 process.stdin.write(self._lines[place])

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from emulator.errors import BadInput
+from emulator.live.interrupts import held
 from emulator.live.roster import Member
 from nodes.protocol import NODE_VARIABLE
 
@@ -76,7 +77,8 @@ class Programs:
         wanted, self._wanted = self._wanted, []
         for node, command, door in wanted:
             try:
-                self._running.append(Program(node, command, door))
+                with held():
+                    self._running.append(Program(node, command, door))
             except (OSError, ValueError) as error:
                 self._refuse(node, command, str(error), error)
 

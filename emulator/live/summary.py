@@ -19,6 +19,8 @@ def live_lines(row: Row, live: LiveFigures) -> list[str]:
         f"pace: {live.rate:.3g} emulated seconds per second, {len(live.rates)} rates; {live.overruns} overruns (the "
         f"host took longer to infer than the modelled processor), {live.restarts} restarts"
     )
+    if live.held_by:
+        lines.append(f"pace held by {live.held_by}")
     if live.runs_waited:
         lines.append(f"runs: {live.runs_inferred:,} inferred, {live.runs_waited:,} waited for (no model to run)")
     lines.append(live.energy.line)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from emulator.clock import wall_s
+from emulator.live.interrupts import held
 from emulator.live.join import GONE, Introduction
 
 LOG_LINES = 20  # of a dead process, in the error
@@ -53,14 +54,14 @@ class Supervisor:
         """Start a node's process; returns a descriptor that becomes readable when it dies, where there is such."""
         self._started += 1
         log = self._folder / f"node-{self._started}.log"
-        with log.open("wb") as out:
+        node = introduction.node
+        with log.open("wb") as out, held():
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "emulator.live.join"],
                 stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True,
                 env=os.environ | {"TMPDIR": str(self._folder)},
             )  # fmt: skip
-        node = introduction.node
-        self._running[node], self._logs[node] = process, log
+            self._running[node], self._logs[node] = process, log
         if process.stdin is not None:
             with suppress(BrokenPipeError):  # it died at once, which `deaths` will tell
                 process.stdin.write(msgspec.json.encode(replace(introduction, folder=str(self._folder))) + b"\n")

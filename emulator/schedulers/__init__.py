@@ -70,7 +70,10 @@ def _import(name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise SchedulerError(f"scheduler {name}: module {module_name!r}: {type(error).__name__}: {error}") from error
+        text = f"scheduler {name}: module {module_name!r}: {type(error).__name__}: {error}"
+        if module_name.endswith(".py") or "/" in module_name:
+            text += f"; name the module, not its file: {Path(module_name).stem}:{attribute}, from the folder it lies in"
+        raise SchedulerError(text) from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:

@@ -155,7 +155,8 @@ class Trace:
     @property
     def keeps_decisions(self) -> bool:
         """Whether the scheduler's answers lie beside the log, as they do from schema 4 on, or should."""
-        return (self.closed and self.header.decisions is not None) or (self.folder / DECISIONS_LOG).is_file()
+        there = self.closed and self.header.schema >= 4 and self.header.decisions is not None
+        return there or (self.folder / DECISIONS_LOG).is_file()
 
     def decisions(
         self, from_s: float | None = None, to_s: float | None = None, about: bytes = b""

@@ -46,3 +46,18 @@ def test_an_instant_keeps_its_milliseconds() -> None:
 def test_what_differs_never_looks_alike(field: str, left: float, right: float) -> None:
     told = cells(field, left, right)
     assert (told[0] == told[1]) == (left == right)
+
+
+@pytest.mark.parametrize(
+    ("field", "left", "right", "told"),
+    [
+        ("response_s.mean", 2468.2646485, 2468.2701983, ("2,468.26 s", "2,468.27 s")),
+        ("energy_j", 170487.30781, 170487.34533, ("170,487.31 J", "170,487.35 J")),
+        ("inferences_per_s", 0.12345678, 0.12345679, ("0.12345678", "0.12345679")),
+        ("ops", 10**17, 10**17 + 1, ("100,000,000,000,000,000 op", "100,000,000,000,000,001 op")),
+    ],
+)
+def test_figures_that_differ_by_little_have_a_unit_and_no_more_digits_than_that_takes(
+    field: str, left: float, right: float, told: tuple[str, str]
+) -> None:
+    assert cells(field, left, right) == told

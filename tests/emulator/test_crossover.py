@@ -44,6 +44,17 @@ def fleet(lab: Any, *, contacts: Any = None, period_s: float = PERIOD_S, scenes_
     return Downlink(Passes({"A": contacts}, period_s), np.array([scenes_per_s]), RAW_BYTES, *sides)
 
 
+def test_one_processor_on_both_sides_has_no_break_even_however_means_are_rounded(lab: Any) -> None:
+    """The mean of equal times over satellites of unequal shares is not that time to the last bit."""
+    names, rng = [f"S{number}" for number in range(12)], np.random.default_rng(1)
+    passes = Passes({name: [lab.radio(name, stop_s=PASS_S)] for name in names}, PERIOD_S)
+    for shares in rng.uniform(1e-5, 1e-4, size=(20, len(names))):
+        sides = Side([SLOW] * len(names), 1, "int8"), Side([SLOW], 1, "int8")
+        point = Downlink(passes, shares, RAW_BYTES, *sides).point(demand(0.7))
+        assert point.wins == "orbit"
+        assert point.break_even_ops_per_raw_byte is None
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.floats(0.0, 40.0), st.floats(0.001, 20.0), st.integers(1, 9000))
 def test_one_scene_takes_what_the_formula_says_to_the_microsecond(

@@ -1,5 +1,6 @@
 """Every field of every table of a scenario, found in the schema itself, meets values that it cannot have."""
 
+import re
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -85,6 +86,24 @@ def said_of(header: str, field: str, value: str) -> str:
     said = [each.removeprefix(start) for each in str(refusal.value).splitlines() if each.startswith(start)]
     assert said, refusal.value
     return said[0]
+
+
+def test_the_page_on_scenarios_names_every_field_and_the_number_that_leaving_it_out_gives() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/scenarios.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    numbers = 0
+    for header in TABLES.keys() - {"[[satellites.elements]]", "[pipeline]"}:
+        title = f"| `{header.replace('.own', '')}`" if header else "| `"
+        row = "\n".join(line for line in rows if line.startswith(title))
+        for field in msgspec.structs.fields(struct_of(header)):
+            alone, as_table = rf"`{field.name}`", rf"`\[+([a-z]+\.)?{field.name}[].]"
+            assert re.search(alone, row) or re.search(as_table, page), (header, field.name)
+            told = re.search(rf"`{field.name}` \(([^()]*)", row)
+            if told and type(field.default) in (int, float):
+                stated = re.findall(r"\d[\d,]*(?:\.\d+)?(?:e\d+)?", told[1])
+                assert field.default in [float(each.replace(",", "")) for each in stated], (header, field.name)
+                numbers += 1
+    assert numbers > 20
 
 
 def test_the_tables_here_are_those_of_the_schema() -> None:

@@ -19,6 +19,13 @@ def test_tables_are_merged_and_everything_else_is_replaced() -> None:
     assert scenario.satellites == base.satellites
 
 
+def test_a_scenario_named_without_its_ending_is_pointed_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text('extends = "three-body"\n')
+    with pytest.raises(ScenarioError, match=r"mine: no such file and no shipped scenario; did you mean mine\.toml\?"):
+        load("mine")
+
+
 def test_a_scenario_may_extend_a_file_in_its_folder_that_extends_a_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,3 +34,12 @@ def test_why_nothing_was_captured_is_noted(duration_s: float, limit_deg: float, 
 def test_a_run_with_scenes_has_no_such_note() -> None:
     loaded = parse(TEXT.format(duration_s=600.0, limit_deg=10.0, interval_s=3.61), "light", None)
     assert not any("no scene" in note for note in assemble(loaded, ["mesh"], infer=False).notes)
+
+
+@pytest.mark.parametrize(("source", "told"), [("a surveyor", False), ("a map, 1 km [guess]", True)])
+def test_places_are_told_as_guessed_only_where_a_station_says_so(source: str, told: bool) -> None:
+    own = f'[[stations]]\nname = "Here"\nlatitude_deg = 48.0\nlongitude_deg = 11.0\nsource = "{source}"\n'
+    loaded = parse(TEXT.format(duration_s=60.0, limit_deg=10.0, interval_s=30.0) + own, "own", None)
+    notes = assemble(loaded, ["mesh"], infer=False).notes
+    (guessed,) = [note for note in notes if note.startswith("defaults that nobody published")]
+    assert ("places and antennas" in guessed) is told

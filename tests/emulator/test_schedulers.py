@@ -181,6 +181,8 @@ def test_a_class_that_asks_for_uniform_gets_the_runs_own_stream(own) -> None:
         ("{own}:", "has no ''"),
         (":here", "module ''"),
         ("{own}_none:here", "module 'own_.*_none': ModuleNotFoundError"),
+        ("./{own}.py:here", r"; name the module, not its file: own_\w+:here, from the folder"),
+        ("{own}.py:here", r"; name the module, not its file: own_\w+:here, from the folder"),
         ("{own}_bad:here", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
         ("{own}_typo:here", "SyntaxError"),
         ("{own}_exits:here", "SystemExit: bye"),

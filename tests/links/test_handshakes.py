@@ -204,3 +204,5 @@ def test_a_flood_of_strangers_that_nobody_reads_about_stops_no_traffic() -> None
             assert watch.socket.poll(PLENTY_MS)
             watch.notice()
         assert (watch.refused, watch.counts["ready"], gate.refused) == (strangers, 1, 0)
+        assert sum(watch.strangers.values()) == strangers  # for most of them libzmq has no reason
+        assert watch.strangers["unnamed"] > 0

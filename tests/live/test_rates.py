@@ -93,3 +93,42 @@ def test_it_never_leaves_its_bounds(
         assert LEAST_RATE <= after <= MOST_RATE
         assert after <= before * UP * 1.0001
         assert after <= governor.cap(now_s, after) * 1.0001 or after <= before
+
+
+def test_what_keeps_the_rate_down_is_told() -> None:
+    assert Governor(CLOSEST, 0.1, 0.005, None).why.startswith("light time: 10 ms between A - C")
+    assert Governor(CLOSEST, 0.1, 0.005, 0.05).held_by == ""  # its user chose
+    governor = Governor(Closest([FAR], 300.0), 0.0001, 0.005, None)
+    assert governor.held_by == ""
+    governor.inferred(0.5, 0.01)
+    for wall_s in range(1, 10):
+        governor.consider(0.0, float(wall_s))
+    assert governor.goal == governor.rate == pytest.approx(0.008)
+    assert governor.held_by == (
+        "inference: this host is 0.01 times as fast as the modelled processor: 0.008 at the slowest"
+    )
+    for wall_s in range(20, 40):
+        governor.delivered(float(wall_s), 10.0)
+        governor.consider(0.0, float(wall_s))
+    assert governor.held_by.startswith("lateness: 1e+04 ms")
+
+
+def test_time_in_which_nothing_is_under_way_passes_at_the_first_rate_and_work_is_met_slowly() -> None:
+    governor = Governor(Closest([FAR], 1000.0), 0.0001, 0.005, None)
+    governor.inferred(0.0, 0.01)
+    now_s, fact_s, wall_s = 0.0, 60.0, 0.0
+    while wall_s < 9.0:  # the run goes on: it slows down
+        wall_s += 0.5
+        governor.consider(now_s, wall_s)
+    slow = governor.rate
+    assert slow == pytest.approx(0.008)
+    while now_s < fact_s:  # nothing until 60 s, which would be two hours
+        before = governor.rate
+        governor.consider(now_s, wall_s, fact_s)
+        now_s, wall_s = now_s + 0.25 * before + 0.25 * governor.rate, wall_s + 0.5
+        assert wall_s < 90.0
+        assert slow <= governor.rate <= 1.0
+    assert before == governor.rate == slow
+    near = Governor(CLOSEST, 0.01, 0.005, None)
+    assert near.consider(99.5, 1.0, 300.0) == pytest.approx(0.1)  # light time holds there too
+    assert Governor(CLOSEST, 0.0001, 0.005, 0.5).consider(0.0, 1.0, 300.0) is None

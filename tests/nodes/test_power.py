@@ -73,13 +73,33 @@ def test_a_mode_that_is_not_there_is_refused_with_those_that_are() -> None:
         preset("orin").at_mode("midle")
 
 
+def test_measured_times_are_held_in_no_other_mode() -> None:
+    """Half an hour at a full clock's speed and a low clock's watts would be joules that nobody drew."""
+    timing = (Timing(batch=1, batch_s=1.0, samples=1),)
+    made = Calibration(profile=MODEL, precision="fp32", provider="CPU", threads=1, timings=timing)
+    with pytest.raises(NodeError, match="'orin' holds measured times, which are not those of power mode 'low'"):
+        msgspec.structs.replace(preset("orin"), calibrations=(made,)).at_mode("low")
+
+
+def test_no_work_draws_less_than_idling() -> None:
+    """Energy is what work costs above idle: it would be negative."""
+    timing = (Timing(batch=1, batch_s=1.0, samples=1),)
+    made = Calibration(profile=MODEL, precision="int8", provider="CPU", threads=1, timings=timing, power_w=29.0)
+    given = msgspec.structs.replace(preset("orin"), idle_power_w=30.0, calibrations=(made,))
+    assert [field for field, _ in given.problems()] == ["power_modes[0].power_w", "calibrations[0].power_w"]
+    assert "22.7, below idle_power_w 30.0" in given.problems()[0][1]
+    assert not msgspec.structs.replace(given, idle_power_w=22.7).problems()
+    assert not msgspec.structs.replace(given, idle_power_w=None).problems()
+
+
 def test_every_problem_of_power_modes_is_told() -> None:
     bad = (
         PowerMode(name="", ops_per_s=10.0, power_w=5.0), PowerMode(name="b", ops_per_s=9.0, power_w=6.0),
         PowerMode(name="c", ops_per_s=1e20, power_w=-1.0), PowerMode(name="c", ops_per_s=1e21, power_w=7.0,
         precision="int4"),
     )  # fmt: skip
-    fields = [field for field, _ in msgspec.structs.replace(preset("orin"), power_modes=bad).problems()]
+    orin = msgspec.structs.replace(preset("orin"), idle_power_w=None)
+    fields = [field for field, _ in msgspec.structs.replace(orin, power_modes=bad).problems()]
     assert fields == [
         "power_modes[0].name", "power_modes[2].power_w", "power_modes[2].ops_per_s", "power_modes[3].precision",
         "power_modes[1]", "power_modes[2]", "power_modes[3].precision", "power_modes",

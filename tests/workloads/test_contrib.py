@@ -81,6 +81,12 @@ CASES: dict[str, tuple[str, Inputs, int, dict[str, Any]]] = {
                                               (F, (4,)), (F, (4,)), (I4, (2, 5))], 2, {}),
     "fused product": ("FusedMatMul", [(F, (2, 3, 4)), (F, (2, 5, 4))], 1, {"transB": 1}),
     "turned product": ("FusedMatMul", [(F, (2, 4, 3)), (F, (4, 5))], 1, {"transA": 1}),
+    "product by a vector": ("FusedMatMul", [(F, (2, 4, 3)), (F, (4,))], 1, {"transA": 1}),
+    "product of a vector": ("FusedMatMul", [(F, (3,)), (F, (3, 4))], 1, {"transA": 1}),
+    "product with rows before the batch": ("FusedMatMul", [(F, (3, 2, 5, 4)), (F, (2, 5, 4, 6))], 1,
+                                           {"transBatchA": 1}),
+    "turned products with rows before the batch": ("FusedMatMul", [(F, (4, 5, 3)), (F, (6, 5, 4))], 1,
+                                                   {"transBatchA": 1, "transBatchB": 1, "transA": 1, "transB": 1}),
     "dynamic product": ("DynamicQuantizeMatMul", [(F, (2, 3, 4)), (I8, (4, 5)), ONE, ZERO8], 1, {}),
     "product to float": ("MatMulIntegerToFloat", [(U8, (2, 3, 4)), (I8, (4, 5)), ONE, ONE, ZERO, ZERO8], 1, {}),
     "quantised gemm": ("QGemm", [(U8, (3, 4)), ONE, ZERO, (U8, (5, 4)), ONE, ZERO, None, ONE, ZERO], 1, {"transB": 1}),
@@ -120,6 +126,8 @@ def test_shapes_are_those_that_the_runtime_answers_with(case: str, tmp_path: Pat
     bits = [8 * answer.dtype.itemsize for answer in answers]
     assert [model.tensors.bits[f"o{place}"] for place in range(outputs)] == bits
     assert count(model).uncounted == ()
+    if kind == "FusedMatMul":  # of ones: each of its multiply-accumulates adds one
+        assert count(model).macs == answers[0].sum()
 
 
 def test_attention_counts_as_its_parts(tmp_path: Path) -> None:
@@ -164,7 +172,7 @@ def test_quantised_attention_projects_in_int8_and_attends_in_float(tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "inputs", "attributes"),
     [
-        ("FusedMatMul", [(F, (3,)), (F, (3, 4))], {}),
+        ("FusedMatMul", [(F, ()), (F, (3, 4))], {}),
         ("QLinearAdd", [(U8, (2, 3)), ONE, ZERO, (U8, (4,)), ONE, ZERO, ONE, ZERO], {}),
         ("Attention", [(F, (3, 4)), (F, (4, 12)), (F, (12,))], {"num_heads": 1}),
         ("Attention", [(F, (1, 3, 4)), (F, (4, 12)), (F, (12,))], {"num_heads": 0}),

@@ -24,6 +24,7 @@ def counted(
     inputs: dict[str, tuple[int, list[Any]]],
     weights: dict[str, Any],
     dims: dict[str, int] | None = None,
+    opset: int = 17,
 ) -> GraphCount:
     """Count a graph whose result is the last node's first output."""
     fed = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
@@ -31,7 +32,7 @@ def counted(
     out = helper.make_tensor_value_info(nodes[-1].output[0], F32, None)
     out.type.tensor_type.ClearField("elem_type")
     graph = helper.make_graph(nodes, "g", fed, [out], held)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     path = folder / "model.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
     return count(open_model(path, dims=dims))
@@ -155,6 +156,36 @@ def test_weights_are_found_wherever_they_are_kept(tmp_path: Path) -> None:
     assert found.weight_bytes == (16 + 20) * 4 + 8
 
 
+def test_a_table_of_embeddings_that_is_also_the_last_product_counts_once(tmp_path: Path) -> None:
+    """As GPT-2 is exported: 50 tokens of 16 numbers, looked up, and turned to give the next token."""
+    nodes = [
+        node("Gather", ["table", "tokens"], ["found"]),
+        node("Transpose", ["table"], ["turned"], perm=[1, 0]),
+        node("MatMul", ["found", "turned"], ["y"]),
+    ]
+    found = counted(tmp_path, nodes, {"tokens": (TensorProto.INT64, [1, 4])}, {"table": zeros(50, 16)})
+    assert (found.macs, found.parameters) == (4 * 16 * 50, 50 * 16)
+    assert found.weight_bytes == 2 * 50 * 16 * 4  # a runtime turns it on loading and holds both
+
+
+def test_first_states_and_numbers_that_a_graph_computes_are_no_parameters(tmp_path: Path) -> None:
+    """As torch exports an nn.GRU of one layer, and the 1 / sqrt(size) of attention."""
+    size, hidden = 5, 6
+    nodes = [
+        node("Constant", [], ["four"], value=numpy_helper.from_array(np.array([4.0], np.float32), "four")),
+        node("Sqrt", ["four"], ["two"]),
+        node("GRU", ["x", "w", "r", "b", "", "first"], ["all"], hidden_size=hidden),
+        node("Div", ["all", "two"], ["y"]),
+    ]
+    weights = {
+        "w": zeros(1, 3 * hidden, size), "r": zeros(1, 3 * hidden, hidden), "b": zeros(1, 6 * hidden),
+        "first": zeros(1, 2, hidden),
+    }  # fmt: skip
+    found = counted(tmp_path, nodes, {"x": (F32, [7, 2, size])}, weights)
+    assert found.macs == 7 * 2 * 3 * hidden * (size + hidden)
+    assert found.parameters == 3 * hidden * (size + hidden) + 6 * hidden
+
+
 def test_memory_alive_is_that_of_the_widest_moment(tmp_path: Path) -> None:
     # x (16 B) -> a (16) -> b (64, with a and x dead after) -> y = b + its own sum kept (64)
     nodes = [
@@ -175,6 +206,60 @@ def test_free_axes_are_assumed_and_named(tmp_path: Path) -> None:
     assert counted(tmp_path, nodes, inputs, weights).assumed == {"x[0]": 1, "x[2]": 224, "x[3]": 224}
     chosen = counted(tmp_path, nodes, inputs, weights, {"h": 10, "x[3]": 20})
     assert chosen.macs == 10 * 20 * 3
+
+
+@pytest.mark.parametrize(("kind", "more", "opset"), [
+    ("GroupNormalization", ["g", "g"], 18), ("GroupNormalization", ["h", "h"], 21),
+    ("MeanVarianceNormalization", [], 13),
+])  # fmt: skip
+def test_a_normalisation_that_is_a_function_of_onnx_keeps_the_shape(
+    kind: str, more: list[str], opset: int, tmp_path: Path
+) -> None:
+    """As in the U-Nets of diffusion models: convolution, groups normalised, convolution."""
+    ways = {"num_groups": 2} if more else {}
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node(kind, ["c", *more], ["n"], **ways),
+        node("Conv", ["n", "w"], ["y"]),
+    ]
+    weights = {"w": zeros(4, 4, 3, 3), "g": zeros(2), "h": zeros(4)}
+    found = counted(tmp_path, nodes, {"x": (F32, [1, 4, 8, 8])}, weights, opset=opset)
+    assert (found.macs, found.unsized) == ((36 + 16) * 4 * 36, ())
+
+
+def test_places_counted_by_ones_that_are_not_zero_have_a_size(tmp_path: Path) -> None:
+    """As torch exports arange(tokens) before opset 11: the places of ones, as many as there are tokens."""
+    nodes = [
+        node("Shape", ["x"], ["length"]),
+        node("ConstantOfShape", ["length"], ["ones"], value=numpy_helper.from_array(np.array([1]), "one")),
+        node("NonZero", ["ones"], ["found"]),
+        node("Squeeze", ["found", "first"], ["places"]),
+        node("Gather", ["positions", "places"], ["p"]),
+        node("MatMul", ["p", "w"], ["y"]),
+    ]
+    weights = {"first": np.array([0]), "positions": zeros(64, 8), "w": zeros(8, 3)}
+    found = counted(tmp_path, nodes, {"x": (TensorProto.INT64, ["tokens"])}, weights, {"tokens": 12})
+    assert (found.macs, found.uncounted, found.unsized) == (12 * 8 * 3, (), ())
+
+
+def test_a_causal_mask_by_an_old_comparison_does_not_hide_the_product_behind_it(tmp_path: Path) -> None:
+    """GreaterOrEqual is a function before opset 16; scores where it holds, then the answers."""
+    nodes = [
+        node("GreaterOrEqual", ["row", "column"], ["mask"]),
+        node("Where", ["mask", "x", "least"], ["masked"]),
+        node("Softmax", ["masked"], ["p"]),
+        node("MatMul", ["p", "v"], ["y"]),
+    ]
+    weights = {"row": zeros(5, 1), "column": zeros(1, 5), "least": np.float32(-1e9), "v": zeros(5, 6)}
+    found = counted(tmp_path, nodes, {"x": (F32, [2, 5, 5])}, weights, opset=14)
+    assert (found.macs, found.uncounted, found.unsized) == (2 * 5 * 5 * 6, (), ())
+
+
+def test_sides_of_images_with_their_channels_last_are_sides(tmp_path: Path) -> None:
+    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), node("Conv", ["t", "w"], ["y"])]
+    found = counted(tmp_path, nodes, {"x": (F32, ["n", None, None, 3])}, {"w": zeros(8, 3, 3, 3)})
+    assert found.assumed == {"x[0]": 1, "x[1]": 224, "x[2]": 224}
+    assert found.macs == 222 * 222 * 8 * 27
 
 
 @settings(derandomize=True, deadline=None, max_examples=15)

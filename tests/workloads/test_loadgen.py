@@ -112,11 +112,13 @@ def test_a_slow_subject_ends_when_patience_does_and_has_one_answer_at_least() ->
 @settings(derandomize=True, deadline=None)
 @given(st.floats(1e-3, 1e3), st.floats(0.1, 50.0), st.integers(1, 200))
 def test_arrivals_begin_at_once_rise_and_keep_the_rule(rate_per_s: float, least_s: float, least: int) -> None:
-    gaps = np.array(exponentials(stream(1, "test"), 50_100, 1.0))
+    gaps = np.array(exponentials(stream(1, "test"), 52_000, 1.0))
     found = arrivals(gaps, rate_per_s, Rule(least_s=least_s, least_queries=least))
     assert found[0] == 0.0
     assert (np.diff(found) >= 0.0).all()
-    assert len(found) == max(least, int(least_s * rate_per_s) + 1)
+    assert len(found) >= least
+    assert found[-1] >= least_s or len(found) == len(gaps)
+    assert len(found) == least or found[-2] < least_s
     patient = arrivals(gaps, rate_per_s, Rule(least_s=least_s, least_queries=least, most_s=least_s))
     assert len(patient) <= int(least_s * rate_per_s) + 1
 
@@ -198,14 +200,14 @@ def test_server_finds_the_highest_rate_that_holds_the_bound() -> None:
     found = server(Desk(each_s=service_s).subject(), rule, bound_s, most_per_s, gaps)
 
     def p99_s(rate_per_s: float) -> float:
-        arrivals_s = np.cumsum(gaps[: int(rule.least_s * rate_per_s) + 1]) / rate_per_s
-        arrivals_s -= arrivals_s[0]
+        arrivals_s = (np.cumsum(gaps) - gaps[0]) / rate_per_s
+        arrivals_s = arrivals_s[: np.count_nonzero(arrivals_s < rule.least_s) + 1]
         return float(np.sort(lindley(arrivals_s, service_s))[ceil(0.99 * len(arrivals_s)) - 1])
 
     assert p99_s(found.figure) <= bound_s
     assert p99_s(found.figure * 1.05) > bound_s
     assert nearest_rank(found.latencies_s, 99) == pytest.approx(p99_s(found.figure))
-    assert found.duration_s >= 190.0
+    assert found.duration_s >= 200.0
 
 
 def test_server_says_zero_where_one_inference_alone_is_too_slow() -> None:

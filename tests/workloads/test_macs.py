@@ -160,6 +160,37 @@ def test_what_cannot_be_counted_is_listed_with_its_reason(tmp_path: Path) -> Non
     assert counted.unsized == ("places", "wide")
 
 
+def test_what_follows_from_an_uncounted_node_is_counted_or_listed_too(tmp_path: Path) -> None:
+    """A pool has no bound of memory where its input's size is unknown: nothing is run, so that is no reason."""
+    branch = {
+        f"{which}_branch": helper.make_graph(
+            [helper.make_node("Mul", ["x", "v"], [which])], "g", [], [helper.make_tensor_value_info(which, F32, None)]
+        )
+        for which in ("then", "else")
+    }
+    held = helper.make_tensor("v", F32, [3, 1, 1], [1.0, 2.0, 3.0])
+    nodes = [
+        helper.make_node("If", ["c"], ["either"], name="fork", **branch),
+        helper.make_node("MaxPool", ["either"], ["pooled"], kernel_shape=[2, 2]),
+        helper.make_node("Conv", ["pooled", "w"], ["y"], name="after"),
+        helper.make_node("Conv", ["x", "w"], ["z"], name="beside"),
+    ]
+    shapes: list[tuple[str, int, list[int]]] = [
+        ("c", TensorProto.BOOL, []), ("x", F32, [1, 3, 8, 8]), ("w", F32, [5, 3, 3, 3])
+    ]  # fmt: skip
+    fed = [helper.make_tensor_value_info(*each) for each in shapes]
+    ends = [helper.make_tensor_value_info(name, F32, None) for name in "yz"]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", fed, ends, [held]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    path = tmp_path / "fork.onnx"
+    path.write_bytes(model.SerializeToString())
+    counted = count(open_model(path, to_run=False))
+    assert [each.name for each in counted.uncounted] == ["fork", "after"]
+    assert counted.macs == 6 * 6 * 5 * 27
+    assert (counted.parameters, counted.weight_bytes) == (3, 12)  # of what either branch reads from outside
+
+
 def test_the_classes_of_work_add_up() -> None:
     counted = count(open_model(find_model("light-shufflenet")))
     profile = counted.profile()

@@ -339,16 +339,6 @@ def test_shapes_that_the_graph_computes_are_followed(tmp_path: Path) -> None:
     assert open_model(write(tmp_path, nodes, held, shape=(3, 4))).tensors.shapes["y"] == (30, 10)
 
 
-def test_functions_of_its_own_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, relu())
-    model = onnx.load(path)
-    opsets = [helper.make_opsetid("", 17)]
-    model.functions.append(helper.make_function("own", "F", ["a"], ["b"], relu(), opsets))
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="inline"):
-        open_model(path)
-
-
 def opens_or_refuses(content: bytes, folder: Path) -> None:
     path = folder / "fuzzed.onnx"
     path.write_bytes(content)

@@ -25,11 +25,11 @@ SCREEN = open_model(shipped_models()["cloud-screen"])
 HELD = weights(SCREEN)
 
 
-def model_of(folder: Path, nodes: list[Any], held: list[Any], size: int = 4) -> OpenModel:
+def model_of(folder: Path, nodes: list[Any], held: list[Any], size: int = 4, opset: int = 17) -> OpenModel:
     ends = [helper.make_tensor_value_info(name, F32, [1, size]) for name in "xy"]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], held)
     path = folder / "model.onnx"
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     path.write_bytes(made.SerializeToString())
     return open_model(path)
 
@@ -86,6 +86,22 @@ def test_quantised_weights_flip_too_and_belong_to_the_layer_that_computes_with_t
     assert [len(places) for _, places in chosen(found.blocks, "sign")] == [1, 1]
     assert [number for number, _ in chosen(found.blocks, "exponent")] == [numbers["scale"]]  # an int8 has none
     assert found.bits == 4 * 8 + 32
+
+
+def test_weights_of_four_bits_flip_each_in_its_half_of_a_byte(tmp_path: Path) -> None:
+    """Two's complement: 1 is 0001, -3 is 1101, 7 is 0111; three of them fill a byte and a half."""
+    whole = helper.make_tensor("q", TensorProto.INT4, [1, 3], [1, -3, 7])
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w"]),
+        helper.make_node("Mul", ["x", "w"], ["y"]),
+    ]
+    scale = numpy_helper.from_array(np.float32(1.0), "scale")
+    model = model_of(tmp_path, nodes, [whole, scale], 3, opset=21)
+    found = weights(model)
+    assert found.bits == 3 * 4 + 32
+    assert answer(model, found.data, 3) == [1.0, -3.0, 7.0]
+    flips = np.array([(0, 0, 3), (0, 1, 0), (0, 2, 2)])  # 1001, 1100, 0011
+    assert answer(model, flipped(found, flips), 3) == [-7.0, -4.0, 3.0]
 
 
 def test_only_numbers_that_are_computed_with_are_weights() -> None:

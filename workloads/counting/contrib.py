@@ -72,13 +72,22 @@ def _packed_product(node: Any, given: Sizes) -> Sizes:
 
 
 def _product(node: Any, given: Sizes) -> Sizes:
-    """A matrix product of two tensors, their leading axes broadcast; either may be transposed."""
+    """A matrix product of two tensors, their leading axes broadcast; either may be transposed, or a vector."""
     first, second = _known(given, 0), _known(given, 1)
-    if len(first) < 2 or len(second) < 2:
+    if not first or not second:
         raise ValueError(f"a product of {first} and {second}")
-    rows = first[-1 if attribute(node, "transA") else -2]
-    columns = second[-2 if attribute(node, "transB") else -1]
-    return ((*_broadcast(first[:-2], second[:-2]), rows, columns),)
+    leading, left = _matrix(node, "A", first)
+    others, right = _matrix(node, "B", second)
+    return ((*_broadcast(leading, others), *left[:-1], *right[1:]),)
+
+
+def _matrix(node: Any, which: str, shape: Shape) -> tuple[Shape, Shape]:
+    """The leading axes of operand "A" or "B", and its rows and columns as multiplied; a vector has one axis."""
+    if len(shape) == 1:
+        return (), shape
+    before = bool(attribute(node, f"transBatch{which}"))  # its rows then come before the leading axes
+    leading, matrix = (shape[1:-1], (shape[0], shape[-1])) if before else (shape[:-2], shape[-2:])
+    return leading, matrix[::-1] if attribute(node, f"trans{which}") else matrix
 
 
 def _general_product(node: Any, given: Sizes) -> Sizes:

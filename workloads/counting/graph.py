@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import onnx
 
 from workloads.counting.folding import Folding
 from workloads.counting.macs import CannotCount, Product, products
+from workloads.counting.operators import KNOWN_DOMAINS
 from workloads.counting.precision import CARRIERS, Precision, Quantised
 from workloads.counting.tensors import VIEWS, Tensors, attribute, has_graph, peak_bytes
-from workloads.counting.weights import weights
+from workloads.counting.weights import Weights, within
 from workloads.errors import ModelError
 from workloads.loading.opening import Limits, OpenModel, open_model
 from workloads.tasks import ModelProfile
 
 CONVOLUTIONS = ("Conv", "FusedConv", "NhwcConv", "NhwcFusedConv", "ConvInteger", "QLinearConv", "ConvTranspose",
                 "DeformConv", "CausalConvWithState")  # fmt: skip
+
+WHOLE_STORED = ("int4", "int8")
+# What products are named as by processors, where it is not fp32
+ARITHMETIC = {"int4": "int8", "int8": "int8", "fp8": "int8", "fp16": "fp16", "bf16": "fp16"}
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +98,17 @@ class GraphCount(msgspec.Struct, frozen=True, kw_only=True):
         """Multiply-accumulates in each precision."""
         return _summed((each.precision, each.macs) for each in self.operators if each.macs)
 
+    @property
+    def computes(self) -> str:
+        """The precision of most products, as processors name it, where weights are stored in integers; else as stored.
+
+        A file with weights of 8 or 4 bits alone computes wider: they are widened before use.
+        """
+        if self.precision not in WHOLE_STORED:
+            return self.precision
+        macs = _summed((name.partition(",")[0], count) for name, count in self.by_precision.items())
+        return ARITHMETIC.get(max(macs, key=lambda each: macs[each]), "fp32")
+
     def profile(self) -> ModelProfile:
         """The part that tasks carry; where nodes are uncounted a lower bound."""
         same = {name: getattr(self, name) for name in ModelProfile.__struct_fields__ if hasattr(self, name)}
@@ -151,8 +168,10 @@ def profile_of(model: OpenModel, name: str = "") -> ModelProfile:
 def count(model: OpenModel, name: str = "") -> GraphCount:
     """Count an opened model."""
     tensors, graph = model.tensors, model.proto.graph
-    running = _running(graph.node, tensors)
-    quantised = Quantised(graph.node, tensors)
+    nodes = [_qualified(node) for node in graph.node]
+    results = [value.name for value in graph.output]
+    running = _running(nodes, tensors, results)
+    quantised = Quantised(nodes, tensors)
     totals, uncounted = Totals(), []
     for node in running:
         try:
@@ -162,9 +181,8 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
             uncounted.append(Uncounted(name=label, operator=node.op_type, why=str(error)))
         else:
             totals.add(node, found, tensors)
-    results = [value.name for value in graph.output]
-    held = weights(running, results, tensors)
-    folding = Folding(graph.node, tensors, results)
+    held = Weights(nodes, running, results, tensors)
+    folding = Folding(nodes, tensors, results)
     stored = replace(tensors, bits=tensors.bits | folding.bits)
     read = {name for node in running for name in node.input} | set(results)
     return GraphCount(
@@ -173,8 +191,8 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
         macs=sum(macs for _, macs in totals.rows.values()),
         matmul_macs=totals.matmul_macs,
         grouped_macs=totals.grouped_macs,
-        parameters=sum(held.values()),
-        weight_bytes=sum(tensors.size_bytes(weight) for weight in held),
+        parameters=held.parameters,
+        weight_bytes=held.size_bytes,
         activation_bytes=_moved_bytes(running, stored, folding.into),
         peak_activation_bytes=peak_bytes(running, stored, results, views_are_free=True, folded=folding.into),
         input_bytes=sum(tensors.size_bytes(each) for each in model.inputs),
@@ -187,22 +205,43 @@ def count(model: OpenModel, name: str = "") -> GraphCount:
     )
 
 
-def _running(nodes: Iterable[Any], tensors: Tensors) -> list[Any]:
+def _qualified(node: Any) -> Any:
+    """The node; one of a domain that is not known is named with it, so that nothing takes it for another."""
+    if node.domain in KNOWN_DOMAINS:
+        return node
+    named = onnx.NodeProto()
+    named.CopyFrom(node)
+    named.op_type = f"{node.domain}::{node.op_type}"
+    return named
+
+
+def _running(nodes: Iterable[Any], tensors: Tensors, results: Sequence[str]) -> list[Any]:
     """The nodes that run at each inference: not those that make constants, which a runtime runs once on loading.
 
-    Weights that are stored quantised stay so: what dequantises and reorders them runs, and reads them as stored.
+    Weights that are stored quantised stay so: what dequantises and reorders them runs, and reads them as stored; but
+    not what dequantises them only to make other constants.
     """
     kept: set[str] = set()
     running = []
     for node in nodes:
-        constant = all(name in tensors.constants for name in node.output if name) and not has_graph(node)
+        constant = _is_constant(node, tensors)
         reorders = node.op_type in CARRIERS and any(name in kept for name in node.input)
         if constant and (node.op_type == "DequantizeLinear" or reorders):
             kept.update(node.output)
         elif constant:
             continue
         running.append(node)
-    return running
+    read = set(results)
+    needed = []
+    for node in reversed(running):
+        if not _is_constant(node, tensors) or any(name in read for name in node.output):
+            needed.append(node)
+            read.update(name for each in within([node]) for name in each.input)
+    return needed[::-1]
+
+
+def _is_constant(node: Any, tensors: Tensors) -> bool:
+    return all(name in tensors.constants for name in node.output if name) and not has_graph(node)
 
 
 def _is_grouped(node: Any, product: Product, tensors: Tensors) -> bool:

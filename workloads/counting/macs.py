@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from workloads.counting import contrib
 from workloads.counting.einsum import einsum_macs
-from workloads.counting.operators import NO_PRODUCTS, REASONS
+from workloads.counting.operators import KNOWN_DOMAINS, NO_PRODUCTS, REASONS
 from workloads.counting.tensors import Shape, Tensors, attribute, values
 
 
@@ -36,6 +36,8 @@ class Product(NamedTuple):
 def products(node: Any, tensors: Tensors) -> tuple[Product, ...]:
     """What the node multiplies and accumulates; empty for an operator that does not. Raises CannotCount."""
     domain = "" if node.domain == "ai.onnx" else node.domain
+    if domain not in KNOWN_DOMAINS:
+        raise CannotCount("operators of its domain are not known here")
     if node.op_type in NO_PRODUCTS.get(domain, ()):
         return ()
     if node.op_type in REASONS:
@@ -98,7 +100,9 @@ def _matrix_product(first: int, second: int, arithmetic: str = "") -> Callable[[
     """Each output element sums over the first operand's last axis, or the one before it if that is transposed."""
 
     def rule(of: Operands) -> tuple[Product, ...]:
-        summed = of.shape(first)[-2 if of.number("transA") else -1]
+        whole = of.shape(first)
+        rows = 0 if of.number("transBatchA") else -2  # FusedMatMul's: rows before the leading axes
+        summed = whole[rows if of.number("transA") and len(whole) > 1 else -1]
         return (Product(prod(of.made()) * summed, first, second, arithmetic),)
 
     return rule

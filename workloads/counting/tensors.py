@@ -12,6 +12,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
+from workloads.counting.operators import KNOWN_DOMAINS
+
 Shape = tuple[int, ...]
 
 # Bits of an element that are no whole number of bytes: onnx.proto, TensorProto.DataType
@@ -20,6 +22,7 @@ STRING_BITS = 64 * 8  # a string's size is unknown: a cache line each [guess]
 RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
 # Outputs that share their input's memory, or that runtimes fuse into the consumer (DequantizeLinear)
 VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
+RUNTIME_STANDARD = {"SimplifiedLayerNormalization"}  # onnxruntime keeps it in the standard domain
 # How the field calls the element types that do not say it themselves
 PRECISIONS = {"FLOAT": "fp32", "DOUBLE": "fp64", "FLOAT16": "fp16", "BFLOAT16": "bf16", "FLOAT4E2M1": "fp4"}
 
@@ -134,11 +137,18 @@ def _bound(node: Any, tensors: Tensors) -> int:
     return max(each, default=0)
 
 
+def _is_known(node: Any) -> bool:
+    """Whether anything is known of the operator: what another makes of constants may differ from run to run."""
+    if node.domain in ("", "ai.onnx"):
+        return onnx.defs.has(node.op_type) or node.op_type in RUNTIME_STANDARD
+    return node.domain in KNOWN_DOMAINS
+
+
 def constant_names(graph: Any) -> frozenset[str]:
     """Names of the tensors that are computed from nothing but what is in the file."""
     known = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         given = all(name in known for name in node.input if name)
-        if given and node.op_type not in RANDOM and not has_graph(node):
+        if given and node.op_type not in RANDOM and not has_graph(node) and _is_known(node):
             known.update(node.output)
     return frozenset(known - {""})

@@ -6,12 +6,13 @@ counted as its largest input; since it depends on shapes only, the model's trial
 measures it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 from workloads.counting.macs import RULES
+from workloads.counting.operators import NO_PRODUCTS
 from workloads.counting.shapes import MOST_AXES
 from workloads.counting.tensors import Tensors, attribute, has_graph
 from workloads.errors import ModelError
@@ -27,6 +28,11 @@ NO_LARGER = frozenset({
     "QuantizeLinear", "DequantizeLinear",
 })  # fmt: skip
 # Inputs are stretched against each other: never more elements than all of theirs multiplied
+# What sequences and optional values hold together: no more than they were given
+HOLDERS = frozenset({
+    "SplitToSequence", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceErase", "SequenceAt",
+    "ConcatFromSequence", "Optional", "OptionalGetElement",
+})  # fmt: skip
 BROADCAST = frozenset({
     "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "Sum", "Mean", "Where", "PRelu", "And", "Or", "Xor",
     "Equal",    "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
@@ -38,24 +44,41 @@ SIZED_BY_VALUES = frozenset({
 })  # fmt: skip
 
 
-def bounded(nodes: Iterable[Any], tensors: Tensors, *, to_run: bool = True) -> Tensors:
+def bounded(nodes: Sequence[Any], tensors: Tensors, *, to_run: bool = True) -> Tensors:
     """The same tensors, those of unknown shape as one axis of the most elements that they can hold.
 
-    In a graph that is not `to_run`, what control flow and products make counts nothing where it is unknown.
+    In a graph that is not `to_run`, what products and operators that are listed as not counted make counts nothing
+    where it is unknown, and neither does what follows from them without a bound.
     Raises ModelError where there is no such bound.
     """
     shapes = dict(tensors.shapes)
     sized = replace(tensors, shapes=shapes)
+    made = {name for node in nodes for name in node.output}
+    untold = {name for name, shape in shapes.items() if shape is None and name not in made}  # sequences that are fed
     for node in nodes:
         for name in node.output:
             if name and shapes.get(name) is None:
-                harmless = not to_run and (has_graph(node) or node.op_type in RULES)
-                shapes[name] = (0 if harmless else _most_elements(node, name, sized),)
+                most = 0 if not to_run and _is_listed(node) else _most_elements(node, sized)
+                if most is None and (to_run or untold.isdisjoint(node.input)):
+                    raise ModelError(
+                        f"the size of {name!r}, made by {node.op_type}, cannot be told before it runs, so its memory "
+                        "has no bound: fix the shapes of the inputs and fold constants (onnxsim) first"
+                    )
+                if not most:
+                    untold.add(name)
+                shapes[name] = (most or 0,)
         _check_sum(node, sized)
     return sized
 
 
-def _most_elements(node: Any, name: str, tensors: Tensors) -> int:
+def _is_listed(node: Any) -> bool:
+    """Whether counting says of it what it does not know, or knows its products but not their sizes."""
+    counts_nothing = NO_PRODUCTS.get("" if node.domain == "ai.onnx" else node.domain, frozenset())
+    return has_graph(node) or node.op_type in RULES or node.op_type not in counts_nothing
+
+
+def _most_elements(node: Any, tensors: Tensors) -> int | None:
+    """The most elements of an output of unknown shape; None where nothing bounds them."""
     fed = [tensors.elements(each) for each in node.input if each]
     first = fed[0] if fed else 0
     kind = node.op_type
@@ -65,7 +88,7 @@ def _most_elements(node: Any, name: str, tensors: Tensors) -> int:
         return max(first, MOST_AXES) if kind == "Shape" else first
     if kind in BROADCAST:
         return prod(max(1, each) for each in fed)
-    if kind == "Concat":
+    if kind == "Concat" or kind in HOLDERS:
         return sum(fed)
     if kind == "NonZero":  # an index for each axis of each element
         return first * max(1, len(tensors.shapes.get(node.input[0]) or ()))
@@ -75,10 +98,7 @@ def _most_elements(node: Any, name: str, tensors: Tensors) -> int:
         return tensors.elements(node.input[1])
     if kind == "Gather":  # for each index, what is left of the data without that axis
         return tensors.elements(node.input[1]) * _slice_elements(node, tensors)
-    raise ModelError(
-        f"the size of {name!r}, made by {kind}, cannot be told before it runs, so its memory has no bound: "
-        "fix the shapes of the inputs and fold constants (onnxsim) first"
-    )
+    return None
 
 
 def _slice_elements(node: Any, tensors: Tensors) -> int:

@@ -6,7 +6,7 @@ Source: onnx.proto, TensorProto.external_data.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,28 @@ from workloads.loading.opening import RAISE_FILE
 
 
 def tensors_of(model: Any) -> Iterator[Any]:
-    """Every TensorProto that holds data: initializers, and those in the attributes of nodes."""
-    yield from model.graph.initializer
-    for node in model.graph.node:
-        for each in node.attribute:
-            yield from (each.t, *each.tensors)
-            for sparse in (each.sparse_tensor, *each.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
+    """Every TensorProto that holds data: initializers, and those in the attributes of nodes, wherever these stand."""
+    yield from _within(model.graph)
+    for function in model.functions:
+        yield from _attributes(function.attribute_proto)
+        for node in function.node:
+            yield from _attributes(node.attribute)
+
+
+def _within(graph: Any) -> Iterator[Any]:
+    """Those of a graph, and of the graphs of control flow in it."""
+    yield from graph.initializer
+    for node in graph.node:
+        yield from _attributes(node.attribute)
+
+
+def _attributes(attributes: Iterable[Any]) -> Iterator[Any]:
+    for each in attributes:
+        yield from (each.t, *each.tensors)
+        for sparse in (each.sparse_tensor, *each.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (each.g, *each.graphs):
+            yield from _within(graph)
 
 
 def check_tensors(model: Any) -> None:

@@ -62,8 +62,11 @@ def prepare(name: str, how: How, tiles: Sequence[Bands]) -> Prepared:
         listed = "; ".join(f"{each.operator} {each.name}: {each.why}" for each in counted.uncounted[:5])
         raise ModelError(f"{name}: the operations of {len(counted.uncounted)} nodes cannot be counted: {listed}")
     profile = counted.profile()
-    ran = runs_in(name, profile.precision, how)
-    runs = model if ran == profile.precision or how.precision == "" else narrowed(name, model, ran, tiles)
+    computes = counted.computes
+    if profile.precision != computes and how.precision not in ("", computes):
+        raise ModelError(f"{name} is stored in {profile.precision} and computes in {computes}, not in {how.precision}")
+    ran = runs_in(name, computes, how)
+    runs = model if ran in (profile.precision, computes) or how.precision == "" else narrowed(name, model, ran, tiles)
     session = open_session(runs, how.provider, how.threads, RECORDS)
     made = Prepared(name, model, profile, Bound(name, model, session, how.provider, tiles), ran)
     made.bound.prepare(1)

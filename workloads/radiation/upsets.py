@@ -22,7 +22,10 @@ from workloads.streams import choices, exponentials, uniforms
 
 DAY_S = 86400.0
 # Bits of an element, and the first of its exponent's and its sign: IEEE 754-2019, table 3.5; whole numbers have a sign
-FORMATS = {"FLOAT": (32, 23, 31), "FLOAT16": (16, 10, 15), "INT8": (8, 7, 7), "UINT8": (8, 8, 8), "INT32": (32, 31, 31)}
+FORMATS = {
+    "FLOAT": (32, 23, 31), "FLOAT16": (16, 10, 15), "BFLOAT16": (16, 7, 15), "INT4": (4, 3, 3), "UINT4": (4, 4, 4),
+    "INT8": (8, 7, 7), "UINT8": (8, 8, 8), "INT16": (16, 15, 15), "UINT16": (16, 16, 16), "INT32": (32, 31, 31),
+}  # fmt: skip
 LAST_BIT = 31  # of the widest format
 _BITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
 # Inputs that say a size or a place and not a number to compute with
@@ -50,8 +53,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size_bytes(self) -> int:
-        """Of all elements."""
-        return self.elements * self.width // 8
+        """Of all elements; two of four bits share a byte, the first in its lower half (onnx.proto, raw_data)."""
+        return -(-self.elements * self.width // 8)
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ class Weights(msgspec.Struct, frozen=True):
     @property
     def bits(self) -> int:
         """Of all weights."""
-        return 8 * sum(block.size_bytes for block in self.blocks)
+        return sum(block.elements * block.width for block in self.blocks)
 
 
 Flips = NDArray[np.int64]  # (flips, 3): number of the block, element, bit
@@ -96,7 +99,7 @@ def weights(model: OpenModel) -> Weights:
                 raise ModelError(f"{model.path}: the data of {tensor.name!r} do not fill its shape")
             blocks.append(block)
     if not blocks:
-        raise ModelError(f"{model.path}: holds no weights that could flip: its numbers are made by its operators")
+        raise ModelError(f"{model.path}: holds no weights that could flip, which are {', '.join(FORMATS)}")
     return Weights(data, tuple(blocks))
 
 
@@ -208,10 +211,10 @@ def flipped(held: Weights, flips: Flips) -> bytes:
     """The model's bytes with those bits turned; turning them again gives back what was."""
     content = np.frombuffer(held.data, np.uint8).copy()
     offsets = np.array([block.offset for block in held.blocks], np.int64)
-    widths = np.array([block.width // 8 for block in held.blocks], np.int64)
+    widths = np.array([block.width for block in held.blocks], np.int64)
     number, element, bit = flips.T
-    places = offsets[number] + element * widths[number] + bit // 8
-    np.bitwise_xor.at(content, places, (1 << (bit % 8)).astype(np.uint8))  # two bits may lie in one byte
+    within = element * widths[number] + bit
+    np.bitwise_xor.at(content, offsets[number] + within // 8, (1 << (within % 8)).astype(np.uint8))  # may share a byte
     return content.tobytes()
 
 

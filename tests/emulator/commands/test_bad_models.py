@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,8 +46,10 @@ BAD = {
     "root.onnx": (reaching("/etc/hostname").SerializeToString(), "keeps its data in '/etc/hostname'"),
     "gone.onnx": (reaching("gone.bin").SerializeToString(), "keeps its data in 'gone.bin'"),
     "link.onnx": (reaching("link.bin").SerializeToString(), "keeps its data in 'link.bin'"),
-    "own.onnx": (model([helper.make_node("Launch", ["x"], ["y"], domain="mine")]).SerializeToString(), "'Launch'"),
 }
+# Listed as not counted, but never run
+OWN = model([*[helper.make_node("Launch", ["x"], [f"t{i}"], domain="mine", name=f"launch{i}") for i in range(3)],
+             helper.make_node("Relu", ["t0"], ["y"])])  # fmt: skip
 
 
 @pytest.fixture(params=BAD)
@@ -77,6 +80,21 @@ def test_a_scenario_that_runs_it_is_refused_with_its_line(
     assert part in said
 
 
+def test_an_operator_of_an_unknown_domain_is_listed_but_never_run(
+    orbitmesh: Callable[..., Any], refused: Refused, scenario: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "own.onnx").write_bytes(OWN.SerializeToString())
+    told = orbitmesh("inspect", "own.onnx", "--json").document
+    assert not told["complete"]
+    assert [(each["operator"], each["name"]) for each in told["uncounted"]] == [
+        ("mine::Launch", f"launch{i}") for i in range(3)
+    ]
+    assert (told["by_type"]["mine::Launch"]["uncounted"], told["by_type"]["Relu"]["nodes"]) == (3, 1)
+    mine = scenario('[imaging]\nmodel = "screen"\n[models]\nscreen = "own.onnx"\n')
+    said = refused("run", mine, "--policy", "onboard")
+    assert "node 'launch0' asks for operator 'Launch' of domain 'mine'" in said
+
+
 def test_a_model_by_a_path_is_a_field_of_its_own_table(
     refused: Refused, scenario: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -87,7 +105,7 @@ def test_a_model_by_a_path_is_a_field_of_its_own_table(
 
 
 def test_a_model_of_a_users_own_runs(
-    orbitmesh: Callable[..., object], scenario: Callable[..., str], tmp_path: Path
+    orbitmesh: Callable[..., Any], scenario: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "models").mkdir()
     relu = model([helper.make_node("Relu", ["x"], ["y"])])

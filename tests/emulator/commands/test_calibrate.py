@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from emulator.calibration import doubts, measure, request
 from emulator.calibration.processor import Roofs, processor
@@ -18,19 +18,22 @@ from emulator.cli import main
 from emulator.processor_file import read, text
 from workloads.calibration import Calibration, Timing
 from workloads.counting.graph import profile
+from workloads.errors import ModelError
+from workloads.loading.opening import open_model
 from workloads.measuring import prepared
 from workloads.measuring.device import Device
 from workloads.measuring.loadgen import MLPERF, SCENARIOS
 from workloads.measuring.prepared import How
 from workloads.models import find_model
 
+OWN = helper.make_opsetid("com.microsoft", 1)
 QUICK = ("--duration", "0.05", "--threads", "1", "--batch", "1,2", "--latency-bound", "0.02")
 
 
 def model(folder: Path, name: str, nodes: list[Any], shape: list[Any], held: list[Any]) -> str:
     ends = [helper.make_tensor_value_info(each, TensorProto.FLOAT, shape) for each in "xy"]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], held)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), OWN], ir_version=8)
     (folder / name).write_bytes(made.SerializeToString())
     return name
 
@@ -227,11 +230,67 @@ def test_a_processor_holds_the_roofs_or_the_best_model_where_that_is_faster() ->
         assert each.problems() == []
 
 
+def test_idle_power_above_that_of_any_one_model_is_left_out() -> None:
+    """Else its work would draw less than nothing; the busier model's power says nothing of it."""
+    device = Device(name="Some CPU", provider="CPUExecutionProvider", onnxruntime="1", host="h", cores=2, threads=2)
+    both = tuple(
+        Calibration(
+            profile=profile(find_model(name)), precision="fp32", provider="cpu", threads=2, power_w=power_w,
+            timings=(Timing(batch=1, batch_s=0.004, samples=3),),
+        )
+        for name, power_w in (("cloud-screen", 30.0), ("vessels", 11.0))
+    )  # fmt: skip
+    roofs = Roofs({"fp32": 1e12}, 1e10, 1e-6)
+    for idle_w, kept_w in ((12.0, None), (11.0, 11.0)):
+        made = processor(device, How(threads=2), roofs, both, idle_w, "2026-01-01T00:00:00Z")
+        assert (made.idle_power_w, made.busy_power_w) == (kept_w, 30.0)
+        assert made.problems() == []
+
+
 def test_a_model_of_one_s_own_without_any_product_is_measured(orbitmesh: Callable[..., Any], tmp_path: Path) -> None:
     name = model(tmp_path, "mine.onnx", [helper.make_node("Relu", ["x"], ["y"])], ["batch", 6], [])
     found = orbitmesh("calibrate", name, *QUICK, "--scenario", "Offline", "--json").document["models"][0]
     assert found["ops"] == 0
     assert np.isfinite(found["scenarios"]["Offline"]["samples_per_s"])
+
+
+def test_four_bit_weights_are_calibrated_in_what_computes_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing computes in int4, in which no processor has a rate: without an accuracy level products run in float32."""
+    monkeypatch.setattr(prepared, "open_tried", open_model)  # the trial is not what is tested
+    blocks = {"B": np.zeros((24, 2, 16), np.uint8), "s": np.ones(48, np.float32)}
+    held = [numpy_helper.from_array(value, name) for name, value in blocks.items()]
+    for level, computes, other in ((0, "fp32", "int8"), (4, "int8", "fp32")):
+        ways = {"K": 64, "N": 24, "bits": 4, "block_size": 32, "accuracy_level": level}
+        node = helper.make_node("MatMulNBits", ["x", "B", "s"], ["y"], domain="com.microsoft", **ways)
+        path = str(tmp_path / model(tmp_path, "four.onnx", [node], ["batch", None], held))
+        made = prepared.prepare(path, How(dims={"x[1]": 64}), [np.zeros((4, 8, 8), np.float32)])
+        assert (made.profile.precision, made.ran) == ("int4", computes)
+        with pytest.raises(ModelError, match=f"computes in {computes}, not in {other}"):
+            prepared.prepare(path, How(dims={"x[1]": 64}, precision=other), [])
+
+
+@pytest.mark.parametrize(("quantised", "computes"), [("weights", "fp32"), ("activations too", "int8")])
+def test_eight_bit_weights_alone_are_calibrated_in_float(
+    quantised: str, computes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that are dequantised before use multiply floats; int8 takes both sides quantised."""
+    monkeypatch.setattr(prepared, "open_tried", open_model)  # the trial is not what is tested
+    values = {"q": np.ones((64, 64), np.int8), "s": np.float32(0.1), "z": np.uint8(0)}
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
+    weights = helper.make_node("DequantizeLinear", ["q", "s"], ["w"])
+    around = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+              helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"])]  # fmt: skip
+    nodes = [weights, helper.make_node("MatMul", ["x", "w"], ["y"])]
+    if computes == "int8":
+        nodes = [*around, weights, helper.make_node("MatMul", ["xd", "w"], ["y"])]
+    path = str(tmp_path / model(tmp_path, "eight.onnx", nodes, ["batch", 64], held))
+    made = prepared.prepare(path, How(), [np.zeros((4, 8, 8), np.float32)])
+    assert (made.profile.precision, made.ran) == ("int8", computes)
+    other = {"fp32": "int8", "int8": "fp32"}[computes]
+    with pytest.raises(ModelError, match="in int8"):
+        prepared.prepare(path, How(precision=other), [])
 
 
 def test_a_folder_for_plots_that_cannot_be_is_refused_before_anything_is_measured(

@@ -140,7 +140,7 @@ def test_human_output_is_no_json_and_shows_names_and_guesses_as_they_are(
     done = orbitmesh(command, "odd.toml", *extra)
     assert done.code == 0
     assert "scenes captured" in done.out
-    assert "of their label (embedded) [guess]" in done.out.replace("\n", " ")
+    assert "of their label (the preset's own) [guess]" in done.out.replace("\n", " ")
     shown = orbitmesh("links", "odd.toml", "--at", "2025-10-03T16:00:00Z")
     assert "[red]:smile:[/nothing]" in shown.out
 

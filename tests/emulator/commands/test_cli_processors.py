@@ -55,6 +55,21 @@ def test_a_satellite_computes_with_a_file(orbitmesh: Command, mine: Command) -> 
     assert "processor this host: its power is not known, so neither is energy" in row["notes"]
 
 
+def test_energy_is_known_where_the_calibration_measured_it(orbitmesh: Command, mine: Command, tmp_path: Path) -> None:
+    """One model, all of whose scenes take as long: 30 W less 10 W of idling, for as long as processors are busy."""
+    named = mine(ONBOARD)
+    (tmp_path / "host.toml").unlink()
+    drawn = msgspec.structs.replace(host().calibrations[0], power_w=30.0)
+    write(host(idle_power_w=10.0, calibrations=(drawn,)), tmp_path / "host.toml")
+    row = orbitmesh("run", named, "--policy", "onboard", "--json").document
+    scenes = row["job_basis"]["calibrated"]
+    whole, rest = divmod(row["inferences"] // scenes, 64)
+    scene_s = whole * 6.4e-4 + (2e-5 + (rest - 1) * (6.4e-4 - 2e-5) / 63 if rest else 0.0)
+    assert row["energy"]["orbit_compute_j"] == pytest.approx(20.0 * scene_s * scenes)
+    assert row["joules_per_inference"] == pytest.approx(20.0 * scene_s * scenes / row["inferences"])
+    assert not [note for note in row["notes"] if "its power is not known" in note]
+
+
 def test_the_screen_says_how_times_are_known(orbitmesh: Command, mine: Command) -> None:
     done = orbitmesh("run", mine(ONBOARD), "--policy", "onboard")
     assert done.code == 0, done.err

@@ -111,6 +111,17 @@ def test_a_generated_architecture_is_the_scenarios_own_model(
     assert (runs["cloud-screen"], runs["light-resnet50"]) == (TILES, fewer)  # whatever the scenario's own model takes
 
 
+def test_satellites_without_contact_are_named(orbitmesh: Callable[..., Any], short: str) -> None:
+    options = ("--ground", "h100", "--policies", "onboard", "--duration", "1200", "--json", "--no-plots")
+    found = orbitmesh("compare", short, *options).document["crossover"]
+    passes = orbitmesh("passes", "three-body", "--json").document["passes"]
+    seen = {each["satellite"] for each in passes if (each["rise"] or "") < "2025-10-03T16:20:00Z"}
+    assert seen == {"SCS-01 B"}  # so the others have none in the first twenty minutes
+    (told,) = [note for note in found["notes"] if "no contact" in note]
+    assert told.startswith("11 of 12 satellites have no contact with a station in the run: SCS-01 A, SCS-01 C, ")
+    assert not seen & set(told.split(": ")[1].split(";")[0].split(", "))
+
+
 def test_a_pipeline_is_told_not_to_be_in_it(orbitmesh: Callable[..., Any], short: str, tmp_path: Path) -> None:
     (tmp_path / short).write_text(SCENARIO + '[[pipeline.stages]]\nname = "screen"\nmodel = "cloud-screen"\n')
     done = orbitmesh("compare", short, "--ground", "h100", "--policies", "onboard", "--no-plots")
@@ -207,8 +218,11 @@ def test_nothing_is_added_where_it_was_not_asked_for(orbitmesh: Callable[..., An
     assert "crossover" not in done.document
 
 
-def test_a_scenario_without_passes_or_scenes_says_so(orbitmesh: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "brief.toml").write_text(SCENARIO.replace("7200.0", "60.0"))
+@pytest.mark.parametrize("duration_s", ["60.0", "600.0"])  # no scene yet; scenes, but only others have a pass
+def test_a_scenario_without_passes_or_scenes_says_so(
+    orbitmesh: Callable[..., Any], tmp_path: Path, duration_s: str
+) -> None:
+    (tmp_path / "brief.toml").write_text(SCENARIO.replace("7200.0", duration_s))
     done = orbitmesh("compare", "brief.toml", "--ground", "h100", "--no-plots")
     assert done.code == 0
     assert "no crossover: " in done.out

@@ -11,11 +11,12 @@ import pytest
 from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 
-from emulator.inspection import operating
+from emulator.inspection import deployed, operating, predict
 from emulator.processor_file import write
-from nodes.processor import preset, presets
+from nodes.processor import Processor, preset, presets
 from workloads.calibration import Calibration, Timing
-from workloads.counting.graph import profile
+from workloads.counting.graph import count, profile
+from workloads.loading.opening import open_model
 from workloads.models import find_model
 
 Command = Callable[..., Any]
@@ -223,6 +224,24 @@ def test_it_says_that_a_float_file_is_predicted_as_quantised(orbitmesh: Command)
     assert said in orbitmesh("inspect", "cloud-screen").out
     assert "predicted as quantised" not in orbitmesh("inspect", "cloud-screen", "--precision", "fp32").out
     assert "predicted as quantised" not in orbitmesh("inspect", "cloud-screen-int8").out
+
+
+def test_eight_bit_weights_alone_are_predicted_in_float_with_the_bytes_of_the_file(tmp_path: Path) -> None:
+    held = {"q": np.ones((512, 512), np.int8), "s": np.float32(0.1)}
+    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["w"]), helper.make_node("MatMul", ["x", "w"], ["y"])]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()]
+    save(tmp_path / "eight.onnx", nodes, {"x": [64, 512]}, tensors)
+    counted = count(open_model(tmp_path / "eight.onnx"))
+    assert (counted.precision, counted.computes) == ("int8", "fp32")
+    slow = Processor(name="slow", peak_ops_per_s={"fp32": 1e9, "int8": 8e9}, efficiency=1.0, memory_bytes_per_s=1e9,
+                     memory_bytes=10**9, traffic_share=1.0)  # fmt: skip
+    wide, narrow = (predict(slow, deployed(counted, each), 1, each) for each in ("fp32", "int8"))
+    assert (wide.precision, narrow.precision) == ("fp32", "int8")
+    assert wide.latency_s == pytest.approx(2 * 64 * 512 * 512 / 1e9)
+    assert narrow.latency_s == pytest.approx(2 * 64 * 512 * 512 / 8e9)
+    point = operating(slow, deployed(counted, "fp32"), 1, "fp32")
+    assert point is not None
+    assert point.ops_per_byte == pytest.approx(2 * 64 * 512 * 512 / (512 * 512 + 4 + 4 * 2 * 64 * 512))
 
 
 @pytest.mark.parametrize("name", ["mobilenet-v2", "light-resnet50"])

@@ -50,6 +50,12 @@ def test_the_readme_shows_where_the_crossover_lies(orbitmesh: Callable[..., Any]
             assert [re.sub(r"[\d.,]", "", cell) for cell in (old,)] == [re.sub(r"[\d.,]", "", cell) for cell in (new,)]
             figures = [[float(n.replace(",", "")) for n in re.findall(r"\d[\d.,]*", cell)] for cell in (old, new)]
             assert figures[0] == pytest.approx(figures[1], rel=TWO_PER_CENT), title
+    page = rows(
+        re.sub(r"^\|", "│", (README.parent / "docs/crossover.md").read_text("utf-8"), flags=re.M).replace("|", "│")
+    )
+    answered = page["`bent-pipe`, CPU, scenes answered (of 38,657)"][1]
+    figures = [float(each.replace(",", "")) for each in (answered, printed["answered on the ground"][0])]
+    assert figures[0] == pytest.approx(figures[1], rel=TWO_PER_CENT)
 
 
 def test_the_readme_shows_what_trace_tells_of_a_scene(orbitmesh: Callable[..., Any]) -> None:
