@@ -16,12 +16,16 @@ def test_an_interrupt_waits_for_what_has_been_begun(number: int) -> None:
         done.append("interrupted")
         raise KeyboardInterrupt
 
-    before = signal.signal(number, interrupted)
-    try:
-        with pytest.raises(KeyboardInterrupt), held():
+    def begin() -> None:
+        with held():
             signal.raise_signal(number)
             signal.raise_signal(number)
             done.append("begun")
+
+    before = signal.signal(number, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            begin()
         assert done == ["begun", "interrupted"]
         assert signal.getsignal(number) is interrupted
     finally:
