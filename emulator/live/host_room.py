@@ -5,7 +5,6 @@ good to anybody.
 """
 
 import os
-import resource
 
 from emulator.errors import BadInput
 
@@ -19,7 +18,12 @@ def make_room(nodes: int, here: int, infers: bool) -> None:
     """For a run of `nodes` nodes, `here` of them on this host: refuse it, or raise the limit of open files as it needs.
 
     The limit is this process's soft one, often 1024 where the hard one is a million; nodes inherit it. Raises BadInput.
+    Only where the system is POSIX; others are not asked.
     """
+    if os.name != "posix":
+        return
+    import resource
+
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     node_bytes = NODE_BYTES + MODEL_BYTES * infers
     if here * node_bytes > memory_bytes:
