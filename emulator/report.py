@@ -114,13 +114,13 @@ def kaplan_meier_median(answered_s: Sequence[float], unanswered_s: Sequence[floa
 
 def responses(core: Core) -> list[float]:
     """Seconds from capture to insight of every task that is done, sorted."""
-    return Tally(core).responses_s
+    return sorted([s.delivered_s - s.task.at_s for s in core.tasks.values() if s.how == "done"])
 
 
 def summarise(core: Core, name: str, digest: str) -> Row:
     """The figures of a run that has ended."""
     tally = Tally(core)
-    done = tally.responses_s
+    done = responses(core)
     energy = _energy(core)
     inferences, job_basis = _inferred(core)
     compute_j = _sum_known((energy.orbit_compute_j, energy.ground_compute_j))

@@ -12,13 +12,11 @@ class Tally:
     """
 
     def __init__(self, core: Core) -> None:
-        self.responses_s: list[float] = []  # from capture to insight, of those that are done; sorted
         self.unanswered_s: list[float] = []  # how long those were watched that are neither done nor dropped
         self.raw_bytes = 0
         self.due = self.missed = self.urgent_due = self.urgent_missed = 0  # deadlines
         self.reasons: dict[tuple[str, str], int] = {}  # by how a task ended, or `pending`, and why
         self._count(core)
-        self.responses_s.sort()
 
     def _count(self, core: Core) -> None:
         now_s, reasons = core.now_s, self.reasons
@@ -28,7 +26,6 @@ class Tally:
             reason = (how, state.reason) if state.stage == ENDED else ("pending", state.doing)
             reasons[reason] = reasons.get(reason, 0) + 1
             if how == "done":
-                self.responses_s.append(state.delivered_s - task.at_s)
                 answered_s = state.delivered_s
             elif how == "dropped":
                 answered_s = state.finished_s

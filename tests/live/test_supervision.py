@@ -343,7 +343,6 @@ def test_a_scheduler_that_blocks_is_named_and_all_processes_end(
         "import time\n\ndef slow(view):\n    while True:\n        time.sleep(0.01)\n        yield from ()\n"
         "        if view.now_s < 0:\n            return\n"
     )
-    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(watchdog, "LIMIT_S", 1.0)
     monkeypatch.setattr(watchdog, "TICK_S", 0.25)
     arguments = ["live", "stage.toml", "--policy", "slow:slow", "--no-table", "--spin", "0", "--out", "trace"]

@@ -52,7 +52,6 @@ def listing(folder: Path) -> dict[str, bytes]:
 def orbitmesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """`orbitmesh("run", "three-body", ...)` in this process, in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def command(*arguments: str) -> Outcome:
